@@ -1,0 +1,28 @@
+# Every test of the project, in steps. Sourced by .ci/run and tests/run.
+#
+# Every call selects the whole workspace: a selection of its own would give the dependencies other features, and so build them again.
+
+every_test() {
+  step "parts" .ci/install
+  step "build" cargo build --release --workspace --lib --bins --tests
+  tests "unit and house" cargo test --release --workspace --lib --bins --test engine --no-fail-fast
+  tests "whole way" way --skip stores:: --skip retail::
+  tests "stores" cargo test --release --workspace --test stores --no-fail-fast
+  tests "stores, whole way" way stores::
+  tests "retail" way retail::
+  step "power bi" powerbi
+  step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
+}
+
+powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find every break that is made in it.
+  local work
+  work="$(mktemp -d)"
+  cp -r examples/retail/. "$work"
+  "$CARGO_TARGET_DIR/release/headwater" -C "$work" powerbi export --star retail --out "$work/pbip"
+  tests/powerbi/prove.sh "$work/pbip"
+  rm -rf "$work"
+}
+
+way() { # ARGUMENTS OF THE TEST BINARY: two at a time, each starts servers of its own
+  cargo test --release --workspace --test way --no-fail-fast -- --test-threads 2 "$@"
+}

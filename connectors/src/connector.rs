@@ -1,0 +1,230 @@
+//! A connector: a manifest that was read and found complete.
+
+use std::collections::BTreeMap;
+
+use headwater_contract::{Digest16, StreamKind};
+use serde::Serialize;
+
+use crate::manifest::{Instant, Lines, Manifest, ManifestError, SettingInfo, SettingType, StreamManifest};
+use crate::stream::{Blame, Stream};
+
+/// A parsed manifest.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    manifest: Manifest,
+    /// The file's name, for errors.
+    origin: String,
+    lines: Lines,
+    digest: Digest16,
+}
+
+/// A connector as `connectors list` and `show` print it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConnectorInfo {
+    /// Its name.
+    pub name: String,
+    /// The product's name.
+    pub title: String,
+    /// The page that describes the API.
+    pub docs: String,
+    /// Where it comes from: `embedded`, or a file of the project.
+    pub origin: String,
+    /// How requests prove who sends them.
+    pub auth: String,
+    /// Its streams, in the manifest's order.
+    pub streams: Vec<StreamInfo>,
+    /// Templates that a project fills in.
+    pub templates: Vec<String>,
+}
+
+/// A stream as `connectors show` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamInfo {
+    /// Its name.
+    pub name: String,
+    /// One line on what a row is.
+    pub title: String,
+    /// What its rows are.
+    pub kind: StreamKind,
+    /// The page that describes it.
+    pub docs: String,
+    /// Columns that identify a row.
+    pub key: Vec<String>,
+    /// Why exactly-once reading is not promised.
+    pub best_effort: Option<String>,
+    /// Tables of unnested rows.
+    pub children: Vec<String>,
+}
+
+impl Connector {
+    /// Reads a manifest and checks that every stream of it is complete; `origin` is the file's name.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`] with the place of the first thing that does not fit.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, ManifestError> {
+        let manifest = Manifest::parse(text, origin)?;
+        let connector = Self {
+            manifest,
+            origin: origin.to_owned(),
+            lines: Lines::index(text),
+            digest: Digest16::of(text.as_bytes()),
+        };
+        connector.complete(&BTreeMap::new())?;
+        Ok(connector)
+    }
+
+    /// The connector's name.
+    pub fn name(&self) -> &str {
+        &self.manifest.connector
+    }
+
+    /// The manifest as it was read.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Digest of the manifest's text, which receipts record.
+    pub fn digest(&self) -> Digest16 {
+        self.digest
+    }
+
+    /// What `connectors list` and `show` print.
+    pub fn info(&self) -> ConnectorInfo {
+        let streams = self.manifest.streams.iter().map(|(name, own)| {
+            let stream = self.with_defaults(own.clone());
+            StreamInfo {
+                name: name.to_owned(),
+                title: stream.title.unwrap_or_default(),
+                kind: stream.kind.unwrap_or(StreamKind::Snapshot),
+                docs: stream.docs.unwrap_or_default(),
+                key: stream.key.unwrap_or_default(),
+                best_effort: stream.best_effort,
+                children: stream.unnest.iter().flat_map(|unnest| unnest.names().map(str::to_owned)).collect(),
+            }
+        });
+        ConnectorInfo {
+            name: self.manifest.connector.clone(),
+            title: self.manifest.title.clone(),
+            docs: self.manifest.docs.clone(),
+            origin: self.origin.clone(),
+            auth: self.manifest.http.auth.name().to_owned(),
+            streams: streams.collect(),
+            templates: self.manifest.templates.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// What a project must or may give.
+    pub fn settings(&self) -> Vec<SettingInfo> {
+        self.manifest.settings.iter().map(|(name, setting)| setting.describe(name)).collect()
+    }
+
+    /// Line of a path such as `streams.charges.pagination`, or of the nearest block above it.
+    pub(crate) fn line(&self, path: &str) -> Option<usize> {
+        self.lines.of(path)
+    }
+
+    /// `stripe.yaml:24 streams.charges.pagination`.
+    pub(crate) fn place(&self, path: &str) -> String {
+        self.line(path)
+            .map_or_else(|| format!("{} {path}", self.origin), |line| format!("{}:{line} {path}", self.origin))
+    }
+
+    fn with_defaults(&self, stream: StreamManifest) -> StreamManifest {
+        match &self.manifest.defaults {
+            Some(defaults) => stream.over(defaults.clone()),
+            None => stream,
+        }
+    }
+
+    /// All streams, complete: the manifest's, and what the project says over them or over templates.
+    pub(crate) fn complete(&self, project: &BTreeMap<String, StreamManifest>) -> Result<Vec<Stream>, ManifestError> {
+        let mut streams = Vec::new();
+        let mut take = |name: &str, path: &str, manifest: StreamManifest| -> Result<(), ManifestError> {
+            let blame = Blame { file: &self.origin, path, line: &|path| self.line(path) };
+            let (stream, key_list) = Stream::complete(name, manifest, &blame)?;
+            self.check_names(&stream, &blame)?;
+            streams.push(stream);
+            streams.extend(key_list);
+            Ok(())
+        };
+        for (name, own) in self.manifest.streams.iter() {
+            if !project.contains_key(name) {
+                take(name, &format!("streams.{name}"), self.with_defaults(own.clone()))?;
+            }
+        }
+        for (name, own) in project {
+            let manifest = self.project_stream(name, own)?;
+            take(name, &format!("streams.{name}"), manifest).map_err(|error| self.blame_project(name, &error))?;
+        }
+        Ok(streams)
+    }
+
+    fn project_stream(&self, name: &str, own: &StreamManifest) -> Result<StreamManifest, ManifestError> {
+        let base = match &own.template {
+            Some(template) => {
+                let known =
+                    || self.manifest.templates.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let unknown =
+                    || self.project_error(name, format!("there is no template `{template}`; there is {}", known()));
+                Some(self.manifest.templates.get(template).ok_or_else(unknown)?)
+            }
+            None => self.manifest.streams.get(name),
+        };
+        let laid = base.map_or_else(|| own.clone(), |base| own.clone().over(base.clone()));
+        Ok(self.with_defaults(laid))
+    }
+
+    fn project_error(&self, stream: &str, reason: String) -> ManifestError {
+        ManifestError::ProjectStream { connector: self.manifest.connector.clone(), stream: stream.to_owned(), reason }
+    }
+
+    fn blame_project(&self, stream: &str, error: &ManifestError) -> ManifestError {
+        match error {
+            ManifestError::Incomplete { reason, fix, .. } => self.project_error(stream, format!("{reason}; {fix}")),
+            other => self.project_error(stream, other.to_string()),
+        }
+    }
+
+    /// Every name in a path must be known before a request is sent.
+    fn check_names(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
+        let slice = stream.slices.as_ref().map(|slices| slices.name.as_str());
+        for name in stream.request.path.names() {
+            let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
+                || slice == Some(name)
+                || stream.request.with.contains_key(name);
+            if !is_known {
+                let reason = format!("`{{{name}}}` is no setting, slice or parameter");
+                return Err(blame.incomplete("path", reason, "declare it under `settings`, or name it in `slices`"));
+            }
+        }
+        for (key, instant) in [("start", &stream.start), ("end", &stream.end)] {
+            if let Some(Instant::Setting(name)) = instant
+                && self.manifest.settings.get(name).is_none_or(|setting| setting.setting_type != SettingType::Date)
+            {
+                let reason = format!("`{name}` is no date setting");
+                return Err(blame.incomplete(
+                    key,
+                    reason,
+                    "declare it under `settings` with `type: date`, or write a date",
+                ));
+            }
+        }
+        if let Some(slices) = &stream.slices
+            && self
+                .manifest
+                .settings
+                .get(&slices.setting)
+                .is_none_or(|setting| setting.setting_type != SettingType::List)
+        {
+            let reason = format!("`{}` is no list setting", slices.setting);
+            return Err(blame.incomplete("slices", reason, "declare it under `settings` with `type: list`"));
+        }
+        let auth = self.manifest.http.auth.settings();
+        if let Some(unknown) = auth.into_iter().find(|name| self.manifest.settings.get(name).is_none()) {
+            let blame = Blame { path: "http.auth", ..*blame };
+            return Err(blame.incomplete("", format!("`{unknown}` is no setting"), "declare it under `settings`"));
+        }
+        Ok(())
+    }
+}

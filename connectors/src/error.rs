@@ -1,0 +1,442 @@
+//! Why a source could not be read: the fault, and where it happened.
+//!
+//! Codes are stable words. What a fault asks of its reader follows from its kind: wait, mend the manifest, renew a credential.
+
+use chrono::{DateTime, Utc};
+use headwater_contract::{ErrorKind, Explain};
+use thiserror::Error;
+
+use crate::decoding::DecodeError;
+use crate::expression::ExpressionError;
+use crate::manifest::{ManifestError, SettingError};
+use crate::pagination::PaginationError;
+use crate::slicing::SliceError;
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// The credential is not known.
+    #[error("the source does not know this credential (401){}", said(says))]
+    Unauthorized {
+        /// The source's words.
+        says: String,
+    },
+    /// The credential may not read this.
+    #[error("the credential may not read this (403){}", said(says))]
+    Forbidden {
+        /// The source's words.
+        says: String,
+    },
+    /// Nothing is there.
+    #[error("the source has nothing there ({status}){}", said(says))]
+    NotFound {
+        /// HTTP status.
+        status: u16,
+        /// The source's words.
+        says: String,
+    },
+    /// The request is not what the source takes.
+    #[error("the source refuses the request ({status}){}", said(says))]
+    Rejected {
+        /// HTTP status.
+        status: u16,
+        /// The source's words.
+        says: String,
+    },
+    /// Too many requests.
+    #[error("the source wants fewer requests ({status}){}", retry_at.map(|at| format!(", and none before {}", at.format("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default())]
+    Throttled {
+        /// HTTP status.
+        status: u16,
+        /// When it may be asked again, where it says so.
+        retry_at: Option<DateTime<Utc>>,
+    },
+    /// The source is broken.
+    #[error("the source failed ({status}){}", said(says))]
+    ServerError {
+        /// HTTP status.
+        status: u16,
+        /// The source's words.
+        says: String,
+        /// When it may be asked again, where it says so.
+        retry_at: Option<DateTime<Utc>>,
+    },
+    /// No answer.
+    #[error("{origin} cannot be reached: {reason}")]
+    Unreachable {
+        /// The pinned origin.
+        origin: String,
+        /// What the system said.
+        reason: String,
+        /// Whether time ran out.
+        timed_out: bool,
+    },
+    /// The connection ended within a body.
+    #[error("the body was cut after {bytes} bytes: {reason}")]
+    BodyCut {
+        /// How many came.
+        bytes: u64,
+        /// What the system said.
+        reason: String,
+    },
+    /// The body is not what the manifest says.
+    #[error("{0}")]
+    Decode(DecodeError),
+    /// The body says that the request failed.
+    #[error("the source answered 200 with an error: {says}")]
+    ErrorInBody {
+        /// Its words.
+        says: String,
+    },
+    /// The server contradicts itself about what follows.
+    #[error("{0}")]
+    Pagination(PaginationError),
+    /// A URL leads elsewhere.
+    #[error("the source leads to {url}, which is not {pinned}")]
+    OriginRefused {
+        /// Where it leads, without secrets.
+        url: String,
+        /// The pinned origin.
+        pinned: String,
+    },
+    /// A host is in the private network.
+    #[error("`{host}` is {address}, a private address")]
+    PrivateAddress {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: String,
+    },
+    /// One redirect after the other.
+    #[error("more than {limit} redirects follow one another")]
+    TooManyRedirects {
+        /// The bound.
+        limit: usize,
+    },
+    /// A body above every bound.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The bound.
+        limit: u64,
+    },
+    /// A body that inflates like a bomb.
+    #[error("{received} bytes inflate to more than {inflated}")]
+    Inflates {
+        /// Compressed bytes so far.
+        received: u64,
+        /// Inflated bytes so far.
+        inflated: u64,
+    },
+    /// An encoding that was not asked for.
+    #[error("the body is encoded as `{encoding}`, which was not asked for")]
+    Encoding {
+        /// Its name.
+        encoding: String,
+    },
+    /// A header cannot hold the value.
+    #[error("header `{name}` cannot hold its value: it has a line break or a character outside Latin")]
+    HeaderValue {
+        /// The header.
+        name: String,
+    },
+    /// A value could not be computed.
+    #[error("{0}")]
+    Expression(ExpressionError),
+    /// A slice is not there.
+    #[error("{0}")]
+    Slice(SliceError),
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Setting(SettingError),
+    /// The manifest, or the project's words for a stream, cannot be used.
+    #[error("{0}")]
+    Manifest(ManifestError),
+    /// The source has no such stream.
+    #[error("the source has no stream `{stream}`; it has {known}")]
+    UnknownStream {
+        /// What was asked for.
+        stream: String,
+        /// What there is.
+        known: String,
+    },
+    /// A ranged stream was asked for without a range, or another with one.
+    #[error("a stream of kind {kind} is read {}", if *needs_bounds { "by ranges of time" } else { "without a range of time" })]
+    Bounds {
+        /// The stream's kind.
+        kind: headwater_contract::StreamKind,
+        /// Whether it needs a range.
+        needs_bounds: bool,
+    },
+    /// Stored bodies do not fit together.
+    #[error("stored bodies do not fit together: {reason}")]
+    Replay {
+        /// How.
+        reason: String,
+    },
+    /// A bug of ours.
+    #[error("the engine is at fault: {facts}")]
+    Internal {
+        /// What is known.
+        facts: String,
+    },
+}
+
+fn said(says: &str) -> String {
+    if says.is_empty() { String::new() } else { format!(": {says}") }
+}
+
+macro_rules! fault_from {
+    ($($error:ident => $variant:ident),*) => {$(
+        impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+fault_from!(DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
+    SettingError => Setting, ManifestError => Manifest);
+
+impl Fault {
+    /// Whether the same request may succeed in a moment.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::ServerError { .. } | Self::Unreachable { .. } | Self::BodyCut { .. } => true,
+            Self::Decode(error) => error.is_cut(),
+            _ => false,
+        }
+    }
+
+    /// When the source may be asked again, where it says so.
+    pub fn retry_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Throttled { retry_at, .. } | Self::ServerError { retry_at, .. } => *retry_at,
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound { .. } => "not-found",
+            Self::Rejected { .. } => "request-rejected",
+            Self::Throttled { .. } => "throttled",
+            Self::ServerError { .. } => "server-error",
+            Self::Unreachable { .. } => "unreachable",
+            Self::BodyCut { .. } | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty) => "body-truncated",
+            Self::Decode(DecodeError::Html { .. } | DecodeError::NotJson { .. } | DecodeError::Trailing { .. }) => {
+                "not-json"
+            }
+            Self::Decode(DecodeError::RecordsMissing { .. } | DecodeError::RecordsNotAList { .. }) => "records-missing",
+            Self::Decode(DecodeError::RecordTooLarge { .. }) => "record-too-large",
+            Self::Decode(DecodeError::TooDeep { .. }) => "nested-too-deep",
+            Self::ErrorInBody { .. } => "error-in-body",
+            Self::Pagination(error) => error.code(),
+            Self::OriginRefused { .. } => "origin-refused",
+            Self::PrivateAddress { .. } => "private-address",
+            Self::TooManyRedirects { .. } => "too-many-redirects",
+            Self::BodyTooLarge { .. } => "body-too-large",
+            Self::Inflates { .. } => "body-inflates",
+            Self::Encoding { .. } => "encoding-unknown",
+            Self::HeaderValue { .. } => "header-value",
+            Self::Expression(_) => "expression-failed",
+            Self::Slice(_) => "slice-unknown",
+            Self::Setting(SettingError::Missing { .. }) => "setting-missing",
+            Self::Setting(SettingError::InTheOpen { .. }) => "secret-in-the-open",
+            Self::Setting(_) => "setting-wrong",
+            Self::Manifest(error) => error.code(),
+            Self::UnknownStream { .. } => "stream-unknown",
+            Self::Bounds { .. } => "bounds-wrong",
+            Self::Replay { .. } => "replay-broken",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
+            Self::Throttled { .. } => ErrorKind::Parked,
+            Self::ServerError { .. }
+            | Self::Unreachable { .. }
+            | Self::BodyCut { .. }
+            | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
+            | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
+            Self::Decode(_)
+            | Self::Pagination(_)
+            | Self::ErrorInBody { .. }
+            | Self::OriginRefused { .. }
+            | Self::NotFound { .. }
+            | Self::Rejected { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::Inflates { .. }
+            | Self::Encoding { .. }
+            | Self::Replay { .. } => ErrorKind::Source,
+            Self::PrivateAddress { .. }
+            | Self::HeaderValue { .. }
+            | Self::Expression(_)
+            | Self::Slice(_)
+            | Self::Setting(_)
+            | Self::Manifest(_)
+            | Self::UnknownStream { .. } => ErrorKind::Config,
+            Self::Bounds { .. } | Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::Unauthorized { .. } => "renew the credential, then run again".to_owned(),
+            Self::Forbidden { .. } => "give the credential the right to read this, then run again".to_owned(),
+            Self::NotFound { .. } => "check the settings in its path, and `path` in the manifest".to_owned(),
+            Self::Rejected { .. } => "compare the request with the page that the manifest links to".to_owned(),
+            Self::Throttled { .. } => "wait; the next run goes on where this one stopped".to_owned(),
+            Self::ServerError { .. }
+            | Self::BodyCut { .. }
+            | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
+            | Self::Pagination(PaginationError::Moved { .. }) => "wait; the next run tries again".to_owned(),
+            Self::Unreachable { .. } => {
+                "check that the source runs and that its address is right, then run again".to_owned()
+            }
+            Self::Decode(DecodeError::Html { .. }) => {
+                "open the URL: a login or an error page stands where data should".to_owned()
+            }
+            Self::Decode(DecodeError::RecordsMissing { .. } | DecodeError::RecordsNotAList { .. }) => {
+                "point `records` in the manifest at the list in the answer".to_owned()
+            }
+            Self::Decode(_) => "look at the answer: it is not what `decoding` says".to_owned(),
+            Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),
+            Self::Pagination(PaginationError::Capped { .. }) => "narrow the stream, e.g. by slices".to_owned(),
+            Self::Pagination(_) => "compare `pagination` and `records` in the manifest with the answer".to_owned(),
+            Self::OriginRefused { .. } => {
+                "if that origin is the source's own, name it under `http.other_origins`".to_owned()
+            }
+            Self::PrivateAddress { host, .. } => {
+                format!("if that is meant, list `{host}` with its port under `allow_private` in the project")
+            }
+            Self::TooManyRedirects { .. } => "check `base_url` in the manifest".to_owned(),
+            Self::BodyTooLarge { .. } | Self::Inflates { .. } => "ask for smaller pages".to_owned(),
+            Self::Encoding { .. } => "ask the vendor why it compresses in a way that was not asked for".to_owned(),
+            Self::HeaderValue { name } => format!("mend the setting that header `{name}` is made of"),
+            Self::Expression(_) => "mend the value in the manifest".to_owned(),
+            Self::Slice(_) | Self::Setting(_) => "mend the source's settings in the project".to_owned(),
+            Self::Manifest(error) => error.fix(),
+            Self::UnknownStream { .. } => "run `headwater connectors show` to see the streams".to_owned(),
+            Self::Replay { .. } => "read the window again".to_owned(),
+            Self::Bounds { .. } | Self::Internal { .. } => "report it with this text".to_owned(),
+        }
+    }
+}
+
+/// Where it happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// `source.stream`, or the source.
+    pub stream: String,
+    /// Manifest, line and path, e.g. `stripe.yaml:24 streams.charges.pagination`.
+    pub manifest: String,
+    /// Method and URL without secrets.
+    pub request: Option<String>,
+}
+
+/// Why a source could not be read, and where that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("cannot read `{}`: {fault}", place.stream)]
+pub struct SourceError {
+    /// Where it happened.
+    pub place: Box<Place>,
+    /// What went wrong.
+    pub fault: Box<Fault>,
+}
+
+impl SourceError {
+    pub(crate) fn new(place: Place, fault: impl Into<Fault>) -> Self {
+        Self { place: Box::new(place), fault: Box::new(fault.into()) }
+    }
+
+    /// Whether reading again cannot help until manifest, setting or credential changes.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Parked)
+    }
+
+    /// Tells the same failure from another one, whatever page it happened on.
+    pub fn fingerprint(&self) -> String {
+        let detail = match self.fault.as_ref() {
+            Fault::NotFound { status, .. } | Fault::Rejected { status, .. } | Fault::ServerError { status, .. } => {
+                status.to_string()
+            }
+            Fault::Decode(DecodeError::RecordsMissing { pointer, .. }) => pointer.clone(),
+            Fault::Setting(error) => error.to_string(),
+            Fault::Expression(error) => error.to_string(),
+            Fault::Manifest(error) => error.to_string(),
+            _ => String::new(),
+        };
+        format!("{}:{detail}", self.code())
+    }
+
+    /// When the source may be asked again, where it says so.
+    pub fn retry_at(&self) -> Option<DateTime<Utc>> {
+        self.fault.retry_at()
+    }
+}
+
+impl Explain for SourceError {
+    fn code(&self) -> &'static str {
+        self.fault.code()
+    }
+
+    fn kind(&self) -> ErrorKind {
+        self.fault.kind()
+    }
+
+    fn place(&self) -> String {
+        let parts = [Some(self.place.manifest.as_str()), self.place.request.as_deref()];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn fix(&self) -> String {
+        self.fault.fix()
+    }
+
+    fn committed(&self) -> String {
+        "nothing of this reading was committed; running again is safe".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(fault: Fault) -> SourceError {
+        SourceError::new(Place::default(), fault)
+    }
+
+    #[test]
+    fn a_fault_that_time_heals_is_not_permanent() {
+        for fault in [
+            Fault::Throttled { status: 429, retry_at: None },
+            Fault::ServerError { status: 500, says: String::new(), retry_at: None },
+            Fault::BodyCut { bytes: 1, reason: String::new() },
+            Fault::Decode(DecodeError::Truncated { at: 1 }),
+        ] {
+            assert!(fault.may_pass() && !error(fault.clone()).is_permanent(), "{fault}");
+        }
+        for fault in [
+            Fault::Unauthorized { says: String::new() },
+            Fault::Decode(DecodeError::Html { snippet: String::new() }),
+            Fault::Pagination(PaginationError::EmptyPageWithMore),
+        ] {
+            assert!(!fault.may_pass() && error(fault.clone()).is_permanent(), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_same_failure_on_another_page_has_the_same_fingerprint() {
+        let missing = |names: &str| {
+            error(Fault::Decode(DecodeError::RecordsMissing { pointer: "/data".into(), names: names.into() }))
+        };
+        assert_eq!(missing("a").fingerprint(), missing("b").fingerprint());
+        let failed = |status| error(Fault::ServerError { status, says: String::new(), retry_at: None });
+        assert_ne!(failed(500).fingerprint(), failed(503).fingerprint());
+    }
+}

@@ -1,0 +1,35 @@
+//! Reads REST APIs that are described by YAML manifests.
+//!
+//! A manifest is data: what is particular to one API and nothing else. The engine is everything else, once: transport, pace, pagination,
+//! decoding. What a reading yields is bodies as they were sent and records that were split out of them but never parsed.
+//!
+//! ```text
+//! Library ─▶ Connector (a manifest) ─▶ Source (with settings and credentials) ─▶ Reading ─▶ ReadEvent …
+//!                                                                            └▶ Replayer: the same decoder over stored bodies
+//! ```
+
+pub mod auth;
+mod connector;
+pub mod decoding;
+mod error;
+pub mod expression;
+mod library;
+pub mod limits;
+pub mod lint;
+pub mod manifest;
+pub mod pagination;
+pub mod slicing;
+mod source;
+mod stream;
+mod transport;
+pub mod windowing;
+
+pub use connector::{Connector, ConnectorInfo, StreamInfo};
+pub use error::{Fault, Place, SourceError};
+pub use library::Library;
+pub use limits::Patience;
+pub use manifest::{ManifestError, SettingInfo, SettingType, SettingValue};
+pub use source::{
+    CheckReport, HOLD_BYTES, PAGES_MAX, ReadRequest, Reading, Replayer, Source, SourceOptions, StreamCheck,
+};
+pub use transport::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};

@@ -1,0 +1,109 @@
+//! How to call an API: where it is, how much it allows, how it says no.
+
+use headwater_contract::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::auth::Auth;
+use crate::decoding::Pointer;
+use crate::expression::{Template, ValueManifest};
+use crate::manifest::fact::Fact;
+use crate::manifest::ordered::Ordered;
+
+/// What all streams of a connector share when they call the API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpManifest {
+    /// Where paths start, e.g. `https://api.stripe.com/v1`, or `{origin}` for a self-hosted product. Its origin is pinned.
+    pub base_url: Template,
+    /// How a request proves who sends it.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Headers of every request.
+    #[serde(default)]
+    pub headers: Ordered<ValueManifest>,
+    /// What a credential may ask for; all its streams share it.
+    #[serde(default = "limits_not_published")]
+    pub limits: Fact<Vec<Limit>>,
+    /// Response headers that tell how much is left.
+    #[serde(default)]
+    pub quota: Option<Quota>,
+    /// A field of a body that means an error although the status is 200.
+    #[serde(default)]
+    pub error_in_body: Option<ErrorInBody>,
+    /// Other origins, such as `https://cdn.example.com`, that a next-page URL or a redirect may lead to.
+    #[serde(default)]
+    pub other_origins: Vec<String>,
+}
+
+fn limits_not_published() -> Fact<Vec<Limit>> {
+    Fact::NotPublished
+}
+
+/// At most so many requests per period.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Requests per period.
+    pub requests: u32,
+    /// The period.
+    pub per: Span,
+    /// The page that says so.
+    pub source: String,
+}
+
+/// Response headers that tell how much of a quota is left.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Header with the requests left; at 0 the source rests until `reset`.
+    pub remaining: String,
+    /// Header with the time at which it is full again.
+    pub reset: String,
+    /// How that time is written.
+    pub reset_format: ResetFormat,
+    /// The page that says so.
+    pub source: String,
+}
+
+/// How a quota's reset time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetFormat {
+    /// Seconds since 1970.
+    UnixSeconds,
+    /// Seconds from now.
+    SecondsFromNow,
+}
+
+/// A field of a body that means an error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorInBody {
+    /// The field: anything but absent, null, false, `""`, `[]` and `{}` is an error.
+    pub field: Pointer,
+    /// Where the text for people stands; the field itself when absent.
+    #[serde(default)]
+    pub message: Option<Pointer>,
+}
+
+/// A request's method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// `GET`.
+    #[default]
+    Get,
+    /// `POST`, for APIs that take a query in the body; it must change nothing at the source.
+    Post,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyManifest {
+    /// JSON; texts may hold placeholders.
+    Json(serde_json::Value),
+    /// An HTML form.
+    Form(Ordered<ValueManifest>),
+}

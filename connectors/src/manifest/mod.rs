@@ -1,0 +1,88 @@
+//! The vocabulary of manifests: typed structs that a YAML file is read into.
+//!
+//! Reading order is a request's order: who, secrets, how to call, which stream, which part, what comes back. Variants are
+//! single-key maps and unknown keys are errors, because with these two an error can name line, column and the allowed names.
+
+mod column;
+mod error;
+mod fact;
+mod http;
+mod lines;
+mod ordered;
+mod settings;
+mod stream;
+
+pub use column::{ChildManifest, ColumnManifest, TypeManifest};
+pub use error::ManifestError;
+pub use fact::Fact;
+pub use http::{BodyManifest, ErrorInBody, HttpManifest, Limit, Method, Quota, ResetFormat};
+pub use lines::Lines;
+pub use ordered::{OneOrMany, Ordered};
+pub use settings::{STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings};
+pub use stream::{
+    ChainManifest, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, PageSize, ParameterManifest,
+    ResultCap, StreamManifest, WindowManifest, WindowRequest,
+};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The version of the vocabulary that this engine reads.
+pub const VERSION: u32 = 1;
+
+/// One connector: everything that is particular to one API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the vocabulary: 1.
+    pub manifest: u32,
+    /// The connector's name: `a-z`, `0-9`, `_` and `-`.
+    pub connector: String,
+    /// The product's name.
+    pub title: String,
+    /// The page that describes the API.
+    pub docs: String,
+    /// What a project must or may give.
+    #[serde(default)]
+    pub settings: Ordered<SettingManifest>,
+    /// How to call the API.
+    pub http: HttpManifest,
+    /// Keys for all streams; a stream's own key replaces it whole.
+    #[serde(default)]
+    pub defaults: Option<StreamManifest>,
+    /// Streams whose particulars a project gives, for products that hold anybody's tables.
+    #[serde(default)]
+    pub templates: Ordered<StreamManifest>,
+    /// The streams.
+    #[serde(default)]
+    pub streams: Ordered<StreamManifest>,
+}
+
+impl Manifest {
+    /// Reads a manifest; `origin` is the file's name, for errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::Unreadable`] with line, column, snippet and the allowed names, or [`ManifestError::Version`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_saphyr::from_str(text).map_err(|error| ManifestError::unreadable(&error, origin))?;
+        if manifest.manifest != VERSION {
+            return Err(ManifestError::Version {
+                file: origin.to_owned(),
+                found: manifest.manifest,
+                line: Lines::index(text).of("manifest"),
+            });
+        }
+        Ok(manifest)
+    }
+}
+
+/// The JSON Schema of manifests, for editors.
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Manifest);
+    schema.insert("title".to_owned(), "Headwater connector manifest".into());
+    schema.to_value()
+}
+
+#[cfg(test)]
+mod tests;

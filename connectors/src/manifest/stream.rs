@@ -1,0 +1,378 @@
+//! A stream as a manifest writes it.
+//!
+//! Every key may be absent here, because `defaults:`, a template and a project's own words are laid over one another, whole key by
+//! whole key; what is missing in the end is an error that names the stream and the key.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use headwater_contract::{Span, StreamKind, TimestampFormat};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+
+use crate::decoding::{Decoding, Pointer};
+use crate::expression::{Scalar, Template, ValueManifest};
+use crate::manifest::column::{ChildManifest, ColumnManifest};
+use crate::manifest::fact::Fact;
+use crate::manifest::http::{BodyManifest, Method};
+use crate::manifest::ordered::Ordered;
+use crate::manifest::settings::parse_instant;
+use crate::pagination::Pagination;
+use crate::slicing::SlicesManifest;
+
+/// One stream, a template for streams, or the defaults of all streams.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamManifest {
+    /// One line on what a row is.
+    pub title: Option<String>,
+    /// The page that describes it.
+    pub docs: Option<String>,
+    /// The template of the connector that this stream fills in (project files only).
+    pub template: Option<String>,
+    /// Values for the template's parameters (project files only).
+    pub with: Option<BTreeMap<String, Scalar>>,
+    /// What a template asks of whoever uses it.
+    pub parameters: Option<Ordered<ParameterManifest>>,
+
+    /// The request's method; `get` when absent.
+    pub method: Option<Method>,
+    /// The path after `base_url`; `{name}` stands for a setting, a slice or a parameter.
+    pub path: Option<Template>,
+    /// Query parameters of every request; names may hold placeholders, an absent value leaves the parameter out.
+    pub params: Option<Ordered<ValueManifest>>,
+    /// Headers beside those of `http`.
+    pub headers: Option<Ordered<ValueManifest>>,
+    /// The body of a `post`.
+    pub body: Option<BodyManifest>,
+
+    /// JSON pointer to the list of records in the body; `""` when the body is the list.
+    pub records: Option<Pointer>,
+    /// How a body becomes records; `json` when absent.
+    pub decoding: Option<Decoding>,
+    /// Columns that identify a row.
+    pub key: Option<Vec<String>>,
+    /// The stream has no key, and nothing in it counts as a duplicate.
+    pub append_only: Option<bool>,
+    /// Where a key is unique; `slice` when absent.
+    pub key_scope: Option<KeyScope>,
+
+    /// How the next page is asked for; one page when absent.
+    pub pagination: Option<Pagination>,
+    /// How many records a page holds.
+    pub page_size: Option<PageSize>,
+    /// Parts of the stream with their own progress, such as accounts or repositories.
+    pub slices: Option<SlicesManifest>,
+    /// Change tokens, for a stream of kind `chain`.
+    pub chain: Option<ChainManifest>,
+
+    /// First instant that is required: a date setting, or a date.
+    pub start: Option<Instant>,
+    /// First instant that is not required any more.
+    pub end: Option<Instant>,
+    /// What its rows are: `events`, `restating`, `mutable`, `snapshot` or `chain`.
+    pub kind: Option<StreamKind>,
+    /// How it is cut into windows.
+    pub window: Option<WindowManifest>,
+    /// How often a snapshot or chain is read when the schedule does not say.
+    pub every: Option<Span>,
+    /// The column that orders versions of a row; the window's field when absent.
+    pub version_field: Option<String>,
+    /// How deletes show.
+    pub deletes: Option<DeletesManifest>,
+
+    /// What each row promises; any other field goes to `_rescued`.
+    pub columns: Option<Ordered<ColumnManifest>>,
+    /// Tables of rows that stand inside each record.
+    pub unnest: Option<Ordered<ChildManifest>>,
+    /// Fields whose change alone is no change of the row.
+    pub volatile: Option<Vec<String>>,
+    /// An empty window is never suspicious.
+    pub may_be_empty: Option<bool>,
+    /// Share of a window's rows that a re-read may remove before it is held; 0.2 when absent.
+    pub max_removed: Option<f64>,
+    /// Share of a window's rows that may fail the gate before it is held; 0.01 when absent.
+    pub max_quarantined: Option<f64>,
+    /// Why this API cannot support exactly-once reading of this stream.
+    pub best_effort: Option<String>,
+    /// A JSON Schema that every record must satisfy.
+    pub json_schema: Option<serde_json::Value>,
+}
+
+impl StreamManifest {
+    /// This stream with every absent key taken from `base`; of `window` each key by itself, of `with` each parameter.
+    #[must_use]
+    pub fn over(self, base: Self) -> Self {
+        Self {
+            title: self.title.or(base.title),
+            docs: self.docs.or(base.docs),
+            template: self.template.or(base.template),
+            with: match (self.with, base.with) {
+                (Some(own), Some(mut below)) => {
+                    below.extend(own);
+                    Some(below)
+                }
+                (own, below) => own.or(below),
+            },
+            parameters: self.parameters.or(base.parameters),
+            method: self.method.or(base.method),
+            path: self.path.or(base.path),
+            params: self.params.or(base.params),
+            headers: self.headers.or(base.headers),
+            body: self.body.or(base.body),
+            records: self.records.or(base.records),
+            decoding: self.decoding.or(base.decoding),
+            key: self.key.or(base.key),
+            append_only: self.append_only.or(base.append_only),
+            key_scope: self.key_scope.or(base.key_scope),
+            pagination: self.pagination.or(base.pagination),
+            page_size: self.page_size.or(base.page_size),
+            slices: self.slices.or(base.slices),
+            chain: self.chain.or(base.chain),
+            start: self.start.or(base.start),
+            end: self.end.or(base.end),
+            kind: self.kind.or(base.kind),
+            window: match (self.window, base.window) {
+                (Some(own), Some(below)) => Some(own.over(below)),
+                (own, below) => own.or(below),
+            },
+            every: self.every.or(base.every),
+            version_field: self.version_field.or(base.version_field),
+            deletes: self.deletes.or(base.deletes),
+            columns: self.columns.or(base.columns),
+            unnest: self.unnest.or(base.unnest),
+            volatile: self.volatile.or(base.volatile),
+            may_be_empty: self.may_be_empty.or(base.may_be_empty),
+            max_removed: self.max_removed.or(base.max_removed),
+            max_quarantined: self.max_quarantined.or(base.max_quarantined),
+            best_effort: self.best_effort.or(base.best_effort),
+            json_schema: self.json_schema.or(base.json_schema),
+        }
+    }
+}
+
+/// Something that a template asks of whoever uses it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterManifest {
+    /// What it is.
+    pub help: String,
+    /// Its value where the project gives none.
+    #[serde(default)]
+    pub default: Option<Scalar>,
+}
+
+/// Where a key is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyScope {
+    /// Within a slice.
+    Slice,
+    /// In the whole stream.
+    Stream,
+}
+
+/// How many records a page holds.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageSize {
+    /// Query parameter, or JSON pointer into the body.
+    pub param: String,
+    /// The size that is sent; the vendor's maximum unless there is a reason.
+    pub value: Scalar,
+    /// The page that says so.
+    pub source: String,
+}
+
+/// Change tokens: each answer names the token that the next request starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChainManifest {
+    /// Query parameter, or JSON pointer into the body, that carries the token; left out at the very start.
+    pub param: String,
+    /// Where the body says the next token.
+    pub next: Pointer,
+    /// Where the body says that more changes wait; absent when an empty page ends the link.
+    #[serde(default)]
+    pub more: Option<Pointer>,
+}
+
+/// How a ranged stream is cut into windows and asked for.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WindowManifest {
+    /// The column whose time decides the window of a row.
+    pub field: Option<String>,
+    /// How the request writes its bounds; the column's own format when absent.
+    pub format: Option<TimestampFormat>,
+    /// The finest step of the field at the source; 1 second when absent.
+    pub granularity: Option<Span>,
+    /// The parameters that carry the bounds.
+    pub request: Option<WindowRequest>,
+    /// The longest window.
+    pub length: Option<Span>,
+    /// How long after its end a window is first read.
+    pub settle: Option<Fact<Span>>,
+    /// How long after its end a window can still change.
+    pub lookback: Option<Fact<Span>>,
+    /// Ages at which a window is read again below `lookback`; 1, 7 and 30 days when absent.
+    pub rereads: Option<Vec<Span>>,
+    /// How long the source keeps rows; for ever when absent.
+    pub retention: Option<Fact<Span>>,
+    /// The most records that one query gives, however many pages are asked for; a larger window is read in halves.
+    pub cap: Option<ResultCap>,
+}
+
+impl WindowManifest {
+    fn over(self, base: Self) -> Self {
+        Self {
+            field: self.field.or(base.field),
+            format: self.format.or(base.format),
+            granularity: self.granularity.or(base.granularity),
+            request: self.request.or(base.request),
+            length: self.length.or(base.length),
+            settle: self.settle.or(base.settle),
+            lookback: self.lookback.or(base.lookback),
+            rereads: self.rereads.or(base.rereads),
+            retention: self.retention.or(base.retention),
+            cap: self.cap.or(base.cap),
+        }
+    }
+}
+
+/// The parameters that carry a window's bounds. `{field}` in a name stands for the window's field.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRequest {
+    /// Query parameter, or JSON pointer into the body, of the inclusive start.
+    pub from: Template,
+    /// The same for the exclusive end; absent when the API knows none, and what comes too late is cut.
+    #[serde(default)]
+    pub until: Option<Template>,
+    /// The API's end is inclusive: one granularity less is sent.
+    #[serde(default)]
+    pub until_is_inclusive: bool,
+    /// The API's start is exclusive: one granularity less is sent.
+    #[serde(default)]
+    pub from_is_exclusive: bool,
+}
+
+/// The most records that one query gives.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResultCap {
+    /// The number.
+    pub records: u64,
+    /// Where the body says how many records match.
+    pub total: Pointer,
+    /// The page that says so.
+    pub source: String,
+}
+
+/// How deletes show.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletesManifest {
+    /// Rows are never deleted, or a re-read shows it.
+    None,
+    /// A column of the row's last version says so.
+    Flag(FlagManifest),
+    /// A list of the keys that exist.
+    KeyList(Box<KeyListManifest>),
+}
+
+/// A column that says a row is deleted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagManifest {
+    /// The column.
+    pub column: String,
+    /// Its values that mean deleted; when absent, any value but null and false does.
+    #[serde(default)]
+    pub values: Vec<String>,
+}
+
+/// A request that lists the keys that exist; it is read as a snapshot stream of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyListManifest {
+    /// The request's method; `get` when absent.
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// The path after `base_url`.
+    pub path: Template,
+    /// Query parameters.
+    #[serde(default)]
+    pub params: Option<Ordered<ValueManifest>>,
+    /// The body of a `post`.
+    #[serde(default)]
+    pub body: Option<BodyManifest>,
+    /// JSON pointer to the list.
+    pub records: Pointer,
+    /// Key columns of the stream, found in each item.
+    pub key: Vec<String>,
+    /// Where they stand in an item, when not under their own names.
+    #[serde(default)]
+    pub paths: BTreeMap<String, Pointer>,
+    /// How the next page is asked for.
+    #[serde(default)]
+    pub pagination: Option<Pagination>,
+    /// How many keys a page holds.
+    #[serde(default)]
+    pub page_size: Option<PageSize>,
+    /// How often it is read when the schedule does not say.
+    #[serde(default)]
+    pub every: Option<Span>,
+}
+
+/// An instant: written out, or the name of a date setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instant {
+    /// A date setting of the source.
+    Setting(String),
+    /// This instant.
+    At(DateTime<Utc>),
+}
+
+struct InstantVisitor;
+
+impl Visitor<'_> for InstantVisitor {
+    type Value = Instant;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a date setting, or a date such as `2024-03-01`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Instant, E> {
+        if let Some(instant) = parse_instant(text) {
+            return Ok(Instant::At(instant));
+        }
+        if text.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return Ok(Instant::Setting(text.to_owned()));
+        }
+        Err(E::custom(format!("`{text}` is neither a date such as `2024-03-01` nor the name of a setting")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(InstantVisitor)
+    }
+}
+
+impl JsonSchema for Instant {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "The name of a date setting, or a date such as 2024-03-01" })
+    }
+}

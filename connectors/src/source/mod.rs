@@ -1,0 +1,275 @@
+//! A source: a connector with settings and credentials, ready to be read.
+//!
+//! All streams of a source share one transport, and so one pace.
+
+mod check;
+mod reading;
+mod replay;
+mod request;
+
+pub use check::{CheckReport, StreamCheck};
+pub use reading::{HOLD_BYTES, PAGES_MAX, ReadRequest, Reading};
+pub use replay::Replayer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use headwater_contract::{Clock, Secret, Slice, SourceName, StreamContract};
+use url::Url;
+
+use crate::connector::Connector;
+use crate::error::{Fault, Place, SourceError};
+use crate::expression::Scope;
+use crate::limits::Patience;
+use crate::manifest::{Fact, Instant, STREAMS, SettingValue, Settings, StreamManifest};
+use crate::stream::Stream;
+use crate::transport::{Transport, TransportOptions};
+
+/// What a source needs beside its settings.
+#[derive(Clone, Debug)]
+pub struct SourceOptions {
+    /// `host:port` of private addresses that the project lists.
+    pub allow_private: Vec<String>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Credentials by setting name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Bounds of trying again.
+    pub patience: Patience,
+}
+
+impl SourceOptions {
+    /// No private addresses, no credentials, the usual patience.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { allow_private: Vec::new(), clock, secrets: BTreeMap::new(), patience: Patience::default() }
+    }
+}
+
+/// A connector with settings and credentials.
+#[derive(Clone, Debug)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connector: Arc<Connector>,
+    name: SourceName,
+    settings: Settings,
+    scope: Scope,
+    base: Url,
+    streams: Vec<Arc<Stream>>,
+    contracts: Vec<StreamContract>,
+    transport: Transport,
+    clock: Arc<dyn Clock>,
+}
+
+impl Source {
+    /// Checks the settings, completes the streams and prepares the transport. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] that names the setting or the place in the manifest.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a source owns what it was opened with; callers have no other use for it"
+    )]
+    pub fn open(
+        connector: Arc<Connector>,
+        name: SourceName,
+        settings: BTreeMap<String, SettingValue>,
+        options: SourceOptions,
+    ) -> Result<Self, SourceError> {
+        let blame = |path: &str, fault: Fault| {
+            let place = Place { stream: name.to_string(), manifest: connector.place(path), request: None };
+            SourceError::new(place, fault)
+        };
+        let manifest = connector.manifest();
+        let resolved = Settings::resolve(&manifest.settings, &settings, &options.secrets)
+            .map_err(|error| blame("settings", error.into()))?;
+        let scope: Scope = resolved.plain.clone();
+        let project = project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
+        let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
+        let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
+        let others = manifest.http.other_origins.iter().map(|origin| {
+            Url::parse(origin)
+                .map_err(|error| Fault::Internal { facts: format!("`{origin}` in `other_origins`: {error}") })
+        });
+        let others = others.collect::<Result<Vec<_>, _>>().map_err(|fault| blame("http.other_origins", fault))?;
+        let limits = match &manifest.http.limits {
+            Fact::NotPublished => None,
+            Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
+                Some(limits.as_slice())
+            }
+        };
+        let transport = Transport::new(TransportOptions {
+            base: &base,
+            other_origins: &others,
+            allow_private: &options.allow_private,
+            credential: manifest.http.auth.credential(&resolved),
+            secrets: resolved.secrets.values().cloned().collect(),
+            limits,
+            quota: manifest.http.quota.clone(),
+            patience: options.patience,
+            clock: Arc::clone(&options.clock),
+        })
+        .map_err(|fault| blame("http", fault))?;
+        let mut contracts = Vec::new();
+        for stream in &streams {
+            let instant = |instant: &Option<Instant>| resolve_instant(instant.as_ref()?, &resolved);
+            let (start, end) = (instant(&stream.start), instant(&stream.end));
+            let contract = stream.contract(&name, start, end, connector.digest());
+            contracts
+                .push(contract.map_err(|error| blame(&stream.path, Fault::Internal { facts: error.to_string() }))?);
+        }
+        let streams = streams.into_iter().map(Arc::new).collect();
+        let clock = options.clock;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                connector,
+                name,
+                settings: resolved,
+                scope,
+                base,
+                streams,
+                contracts,
+                transport,
+                clock,
+            }),
+        })
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &SourceName {
+        &self.inner.name
+    }
+
+    /// The connector it is made of.
+    pub fn connector(&self) -> &Arc<Connector> {
+        &self.inner.connector
+    }
+
+    /// What its streams promise, key lists included.
+    pub fn contracts(&self) -> &[StreamContract] {
+        &self.inner.contracts
+    }
+
+    /// The slices of a stream; the whole one where it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the stream is unknown or its setting lists nothing.
+    #[expect(
+        clippy::unused_async,
+        reason = "slices that another stream lists take requests, and callers should not care"
+    )]
+    pub async fn slices(&self, stream: &str) -> Result<Vec<Slice>, SourceError> {
+        let stream = self.inner.stream(stream)?;
+        match &stream.slices {
+            None => Ok(vec![Slice::whole()]),
+            Some(slices) => {
+                slices.slices(&self.inner.settings).map_err(|error| self.inner.blame(&stream, "slices", error))
+            }
+        }
+    }
+
+    /// Sends one cheap request per stream and says what came back.
+    ///
+    /// # Errors
+    ///
+    /// None of its own; each stream has its own outcome in the report.
+    pub async fn check(&self) -> Result<CheckReport, SourceError> {
+        Ok(check::check(self).await)
+    }
+
+    /// The source's time, by its `Date` header: one cheap request without credential, whatever its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when nothing answers.
+    pub async fn clock(&self) -> Result<Option<DateTime<Utc>>, SourceError> {
+        self.inner.transport.date(&self.inner.base).await.map_err(|fault| {
+            let request = Some(format!("HEAD {}", self.inner.transport.redact_url(&self.inner.base)));
+            SourceError::new(
+                Place {
+                    stream: self.inner.name.to_string(),
+                    manifest: self.inner.connector.place("http.base_url"),
+                    request,
+                },
+                fault,
+            )
+        })
+    }
+
+    /// Reads one window of a stream. The reading runs on a task of its own until it is done or dropped.
+    pub fn read(&self, stream: &str, request: ReadRequest) -> Reading {
+        reading::begin(Arc::clone(&self.inner), stream.to_owned(), request)
+    }
+
+    /// The manifest's decoder over stored bodies.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the stream is unknown.
+    pub fn replay(&self, stream: &str) -> Result<Replayer, SourceError> {
+        Ok(Replayer::new(Arc::clone(&self.inner), self.inner.stream(stream)?))
+    }
+}
+
+impl Inner {
+    fn stream(&self, name: &str) -> Result<Arc<Stream>, SourceError> {
+        self.streams.iter().find(|stream| stream.name == name).cloned().ok_or_else(|| {
+            let known = self.streams.iter().map(|stream| format!("`{}`", stream.name)).collect::<Vec<_>>().join(", ");
+            let place = Place { stream: self.name.to_string(), ..Place::default() };
+            SourceError::new(place, Fault::UnknownStream { stream: name.to_owned(), known })
+        })
+    }
+
+    fn blame(&self, stream: &Stream, key: &str, fault: impl Into<Fault>) -> SourceError {
+        let path = if key.is_empty() { stream.path.clone() } else { format!("{}.{key}", stream.path) };
+        let place = Place {
+            stream: format!("{}.{}", self.name, stream.name),
+            manifest: self.connector.place(&path),
+            request: None,
+        };
+        SourceError::new(place, fault)
+    }
+}
+
+fn project_streams(
+    connector: &Connector,
+    given: Option<&SettingValue>,
+) -> Result<BTreeMap<String, StreamManifest>, Fault> {
+    let wrong = |stream: &str, reason: String| {
+        let connector = connector.name().to_owned();
+        Fault::Manifest(crate::manifest::ManifestError::ProjectStream { connector, stream: stream.to_owned(), reason })
+    };
+    let Some(given) = given else { return Ok(BTreeMap::new()) };
+    let SettingValue::Table(serde_json::Value::Object(streams)) = given else {
+        return Err(wrong("*", "`streams` is a map from a stream's name to what it is".to_owned()));
+    };
+    let read = |(name, value): (&String, &serde_json::Value)| {
+        let stream = serde_json::from_value::<StreamManifest>(value.clone());
+        Ok((name.clone(), stream.map_err(|error| wrong(name, error.to_string()))?))
+    };
+    streams.iter().map(read).collect()
+}
+
+fn base_url(connector: &Connector, scope: &Scope) -> Result<Url, Fault> {
+    let text = connector.manifest().http.base_url.fill(scope)?;
+    let wrong = |reason: String| Fault::Internal { facts: format!("`{text}` cannot be a base URL: {reason}") };
+    let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("it is neither http nor https".to_owned()));
+    }
+    Ok(url)
+}
+
+/// An optional date that was not given bounds nothing.
+fn resolve_instant(instant: &Instant, settings: &Settings) -> Option<DateTime<Utc>> {
+    match instant {
+        Instant::At(at) => Some(*at),
+        Instant::Setting(name) => settings.dates.get(name).copied(),
+    }
+}

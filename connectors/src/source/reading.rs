@@ -1,0 +1,481 @@
+//! One reading of a window: request after request, until the source has said everything.
+//!
+//! A body up to [`HOLD_BYTES`] is held until it is whole and decoded, so that a cut or throttled page is asked for again and nobody sees
+//! it. A larger one streams; when it is cut, the reading fails by name and its window is read again.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use headwater_contract::{Chunk, Digest16, Exchange, ReadEvent, ReadSummary, Records, Slice, TimeRange};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::Inner;
+use super::request::{Turn, build};
+use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
+use crate::error::{Fault, SourceError};
+use crate::expression::Scope;
+use crate::pagination::{Next, Page, PaginationError, parse_link_header};
+use crate::slicing;
+use crate::stream::Stream;
+use crate::transport::{Answer, Request};
+use crate::windowing::{halves, read_instant, sent_bounds};
+
+/// Bodies up to this size are held until they are whole; larger ones stream in chunks of this size.
+pub const HOLD_BYTES: usize = 8 * 1024 * 1024;
+/// Most requests of one reading: ten million records at a hundred a page.
+pub const PAGES_MAX: u32 = 100_000;
+/// How often a list that moves is read from its beginning within one reading.
+const RESTARTS_MAX: u32 = 3;
+/// Events that wait for a slow reader; each may hold a chunk.
+const EVENTS_WAITING: usize = 2;
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// The slice.
+    pub slice: Slice,
+    /// The range of a ranged stream.
+    pub bounds: Option<TimeRange>,
+    /// The token that a chain's link starts from; `None` at the very start.
+    pub token: Option<String>,
+}
+
+/// A reading that runs.
+#[derive(Debug)]
+pub struct Reading {
+    events: mpsc::Receiver<Result<ReadEvent, SourceError>>,
+    task: JoinHandle<()>,
+    is_over: bool,
+    stream: String,
+}
+
+impl Reading {
+    /// The next event; `None` after [`ReadEvent::Done`] or an error.
+    pub async fn next(&mut self) -> Option<Result<ReadEvent, SourceError>> {
+        if self.is_over {
+            return None;
+        }
+        let event = self.events.recv().await.unwrap_or_else(|| {
+            let place = crate::error::Place { stream: self.stream.clone(), ..crate::error::Place::default() };
+            Err(SourceError::new(place, Fault::Internal { facts: "the reading ended without a word".to_owned() }))
+        });
+        self.is_over = matches!(event, Err(_) | Ok(ReadEvent::Done(_)));
+        Some(event)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(super) fn begin(inner: Arc<Inner>, stream: String, request: ReadRequest) -> Reading {
+    let (sender, events) = mpsc::channel(EVENTS_WAITING);
+    let name = format!("{}.{stream}", inner.name);
+    let task = tokio::spawn(async move {
+        let outcome = match inner.stream(&stream) {
+            Ok(stream) => {
+                let mut reader = Reader::new(inner, stream, request, sender.clone());
+                reader.run().await.map_err(|fault| reader.blame(fault))
+            }
+            Err(error) => Err(error),
+        };
+        // A reader that is gone needs no answer.
+        drop(sender.send(outcome.map(ReadEvent::Done)).await);
+    });
+    Reading { events, task, is_over: false, stream: name }
+}
+
+/// The state of one pass over a list.
+#[derive(Debug, Default)]
+struct Pass {
+    turn: Turn,
+    cursor: Option<String>,
+    number: u32,
+    first_total: Option<u64>,
+    previous: Option<Digest16>,
+    /// Digests of every cursor and URL of the pass: a circle of pages is found wherever it closes.
+    asked: HashSet<Digest16>,
+}
+
+/// What came of a page.
+enum Outcome {
+    Page(Page),
+    /// More records match than one query gives; nothing of the page was passed on.
+    Capped {
+        total: u64,
+        cap: u64,
+    },
+}
+
+struct Reader {
+    inner: Arc<Inner>,
+    stream: Arc<Stream>,
+    request: ReadRequest,
+    sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
+    summary: ReadSummary,
+    /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
+    last_request: Option<String>,
+}
+
+impl Reader {
+    fn new(
+        inner: Arc<Inner>,
+        stream: Arc<Stream>,
+        request: ReadRequest,
+        sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
+    ) -> Self {
+        Self { inner, stream, request, sender, summary: ReadSummary::default(), last_request: None }
+    }
+
+    fn blame(&self, fault: Fault) -> SourceError {
+        let key = match &fault {
+            Fault::Pagination(_) if self.stream.chain.is_some() => "chain",
+            Fault::Pagination(_) => "pagination",
+            Fault::Decode(_) => "records",
+            Fault::Slice(_) => "slices",
+            Fault::NotFound { .. } | Fault::Rejected { .. } => "path",
+            _ => "",
+        };
+        let mut error = self.inner.blame(&self.stream, key, fault);
+        error.place.request.clone_from(&self.last_request);
+        error
+    }
+
+    async fn run(&mut self) -> Result<ReadSummary, Fault> {
+        let needs_bounds = self.stream.kind.is_ranged();
+        if needs_bounds != self.request.bounds.is_some() {
+            return Err(Fault::Bounds { kind: self.stream.kind, needs_bounds });
+        }
+        let mut scope: Scope = self.inner.scope.clone();
+        slicing::enter(self.stream.slices.as_ref(), &self.request.slice, &self.inner.settings, &mut scope)?;
+        let mut ranges = VecDeque::from([self.request.bounds]);
+        while let Some(range) = ranges.pop_front() {
+            if let Some((total, cap)) = self.read_range(&scope, range).await? {
+                let granularity =
+                    self.stream.window.as_ref().map(|window| window.policy.granularity).unwrap_or_default();
+                let cut = range.and_then(|range| halves(range, granularity));
+                let (left, right) = cut.ok_or(PaginationError::Capped { total, cap })?;
+                ranges.push_front(Some(right));
+                ranges.push_front(Some(left));
+            }
+        }
+        Ok(std::mem::take(&mut self.summary))
+    }
+
+    /// Reads one range to its end; gives back total and cap when it is too large for one query.
+    async fn read_range(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Option<(u64, u64)>, Fault> {
+        let mut restarts = 0;
+        let mut pass = self.first_pass(range);
+        loop {
+            let page = match self.read_page(scope, &mut pass, range).await? {
+                Outcome::Page(page) => page,
+                Outcome::Capped { total, cap } => return Ok(Some((total, cap))),
+            };
+            match self.next(&page)? {
+                Next::Done => return Ok(None),
+                Next::Request { param, value } => {
+                    pass.remember(&value)?;
+                    pass.cursor = Some(value.clone());
+                    pass.turn.url = None;
+                    pass.turn.param = Some((param, value));
+                }
+                Next::Url(url) => {
+                    let location = page_location(&page, &url)?;
+                    pass.remember(&url)?;
+                    pass.cursor = Some(url);
+                    pass.turn.url = Some(location);
+                }
+                Next::Restart => {
+                    restarts += 1;
+                    if restarts > RESTARTS_MAX {
+                        return Err(PaginationError::Moved { times: restarts }.into());
+                    }
+                    tracing::debug!(stream = %self.stream.name, restarts, "the list moved; reading it again");
+                    pass = self.first_pass(range);
+                }
+                Next::From(from) => {
+                    let until = pass.turn.bounds.map_or(from, |(_, until)| until);
+                    let number = pass.number;
+                    pass = self.first_pass(range);
+                    pass.turn.bounds = Some((from, until));
+                    pass.number = number;
+                }
+            }
+            pass.number += 1;
+            if pass.number >= PAGES_MAX || self.summary.requests >= PAGES_MAX {
+                return Err(PaginationError::TooManyPages { limit: PAGES_MAX }.into());
+            }
+        }
+    }
+
+    fn first_pass(&self, range: Option<TimeRange>) -> Pass {
+        let mut pass = Pass::default();
+        if let (Some(range), Some(window)) = (range, &self.stream.window) {
+            pass.turn.bounds = Some(sent_bounds(range, &window.request, window.policy.granularity));
+        }
+        if let Some((param, value)) = self.stream.pagination.first() {
+            pass.turn.param = Some((param.to_owned(), value));
+        }
+        if let (Some(chain), Some(token)) = (&self.stream.chain, &self.request.token) {
+            pass.turn.param = Some((chain.param.clone(), token.clone()));
+            pass.cursor = Some(token.clone());
+        }
+        pass
+    }
+
+    /// What follows a page: by the chain's token, or by the stream's pagination.
+    fn next(&mut self, page: &Page) -> Result<Next, Fault> {
+        let Some(chain) = &self.stream.chain else { return Ok(self.stream.pagination.next(page)?) };
+        let token = chain_token(&page.facts, &chain.next);
+        let more = match &chain.more {
+            Some(more) => page
+                .body_field(more)
+                .and_then(Value::as_bool)
+                .ok_or_else(|| PaginationError::NoMoreFlag { field: more.to_string() })?,
+            None => page.count() > 0,
+        };
+        let token = token.ok_or_else(|| PaginationError::NoCursor { field: chain.next.to_string() })?;
+        self.summary.token_out = Some(token.clone());
+        if !more {
+            return Ok(Next::Done);
+        }
+        if page.cursor() == Some(token.as_str()) {
+            return Err(PaginationError::CursorStuck { cursor: token }.into());
+        }
+        Ok(Next::Request { param: chain.param.clone(), value: token })
+    }
+
+    /// Asks for one page until it is whole, and passes it on.
+    async fn read_page(&mut self, scope: &Scope, pass: &mut Pass, range: Option<TimeRange>) -> Result<Outcome, Fault> {
+        let request = build(&self.inner, &self.stream, scope, &pass.turn)?;
+        self.last_request =
+            Some(format!("{} {}", request.method_name(), self.inner.transport.redact_url(&request.url)));
+        let mut retries = self.inner.transport.retries();
+        loop {
+            match self.try_page(&request, pass, range).await {
+                Ok(outcome) => return Ok(outcome),
+                // What was passed on cannot be taken back, so only a page of which nobody saw anything is asked for again.
+                Err((fault, false)) => self.inner.transport.pause(&mut retries, fault).await?,
+                Err((fault, true)) => return Err(fault),
+            }
+            self.summary.retries += 1;
+        }
+    }
+
+    /// One try; an error says whether anything of the page was passed on.
+    async fn try_page(
+        &mut self,
+        request: &Request,
+        pass: &mut Pass,
+        range: Option<TimeRange>,
+    ) -> Result<Outcome, (Fault, bool)> {
+        let unseen = |fault: Fault| (fault, false);
+        let mut answer = self.inner.transport.send(request).await.map_err(unseen)?;
+        let mut body = self.body_reader();
+        let capacity =
+            answer.size_hint.and_then(|size| usize::try_from(size).ok()).unwrap_or(64 * 1024).min(HOLD_BYTES);
+        let mut held = BytesMut::with_capacity(capacity + 1);
+        let mut is_whole = false;
+        while held.len() <= HOLD_BYTES && !is_whole {
+            is_whole = !answer.read(&mut held).await.map_err(unseen)?;
+        }
+        if held.len() <= HOLD_BYTES {
+            let (chunk, records) = body.push(held.freeze()).map_err(|error| unseen(error.into()))?;
+            let (last, facts) = self.close(body).map_err(unseen)?;
+            if let Some(outcome) = self.capped(&facts) {
+                return Ok(outcome);
+            }
+            let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
+            let seen = |fault: Fault| (fault, true);
+            self.pass_on_head(&answer, request).await.map_err(seen)?;
+            self.pass_on(chunk, records).await.map_err(seen)?;
+            self.pass_on_records(last).await.map_err(seen)?;
+            self.count(page.count());
+            return Ok(Outcome::Page(page));
+        }
+        self.stream_page(request, answer, body, held, is_whole, pass, range).await.map_err(|fault| (fault, true))
+    }
+
+    /// Passes a large body on while it arrives.
+    #[expect(clippy::too_many_arguments, reason = "the state of one body that has outgrown its buffer, used once")]
+    async fn stream_page(
+        &mut self,
+        request: &Request,
+        mut answer: Answer,
+        mut body: BodyReader,
+        mut held: BytesMut,
+        mut is_whole: bool,
+        pass: &mut Pass,
+        range: Option<TimeRange>,
+    ) -> Result<Outcome, Fault> {
+        self.pass_on_head(&answer, request).await?;
+        loop {
+            while held.len() >= HOLD_BYTES || (is_whole && !held.is_empty()) {
+                let piece = held.split_to(held.len().min(HOLD_BYTES)).freeze();
+                let (chunk, records) = body.push(piece)?;
+                self.pass_on(chunk, records).await?;
+            }
+            if is_whole {
+                break;
+            }
+            held.reserve(HOLD_BYTES.saturating_sub(held.len()));
+            while held.len() < HOLD_BYTES && !is_whole {
+                is_whole = !answer.read(&mut held).await?;
+            }
+        }
+        let (last, facts) = self.close(body)?;
+        if let Some(Outcome::Capped { total, cap }) = self.capped(&facts) {
+            return Err(PaginationError::Capped { total, cap }.into());
+        }
+        self.pass_on_records(last).await?;
+        let page = self.page(pass, range, &answer, facts)?;
+        self.count(page.count());
+        Ok(Outcome::Page(page))
+    }
+
+    fn body_reader(&self) -> BodyReader {
+        let mut facts = self.stream.facts();
+        if let Some(error) = &self.inner.connector.manifest().http.error_in_body {
+            facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
+        }
+        BodyReader::new(self.summary.requests, Decoder::new(self.stream.decoding, &self.stream.records, &facts))
+    }
+
+    /// Ends a body: it is whole, says no error, and had its list of records.
+    fn close(&self, body: BodyReader) -> Result<(Option<Records>, BodyFacts), Fault> {
+        let Ended { records, facts, found } = body.finish()?;
+        if let Some(error) = &self.inner.connector.manifest().http.error_in_body
+            && let Some(field) = facts.body_field(&error.field).filter(|field| is_meant(field))
+        {
+            let message = error.message.as_ref().and_then(|message| facts.body_field(message)).unwrap_or(field);
+            let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+            let short: String = text.chars().take(300).collect();
+            return Err(Fault::ErrorInBody { says: self.inner.transport.redact(&short) });
+        }
+        found?;
+        Ok((records, facts))
+    }
+
+    fn capped(&self, facts: &BodyFacts) -> Option<Outcome> {
+        let cap = self.stream.window.as_ref()?.cap.as_ref()?;
+        // A pagination that moves the lower bound never asks for more than a query gives.
+        if matches!(self.stream.pagination, crate::pagination::Pagination::AdvancingFrom(_)) {
+            return None;
+        }
+        let total = facts.body_field(&cap.total)?.as_u64()?;
+        (total > cap.records).then_some(Outcome::Capped { total, cap: cap.records })
+    }
+
+    /// The page's facts for pagination, after the guard against a page that comes twice.
+    fn page(
+        &self,
+        pass: &mut Pass,
+        range: Option<TimeRange>,
+        answer: &Answer,
+        facts: BodyFacts,
+    ) -> Result<Page, Fault> {
+        if facts.count > 0 && pass.previous == Some(facts.digest) {
+            return Err(PaginationError::PageRepeated { page: pass.number + 1 }.into());
+        }
+        pass.previous = Some(facts.digest);
+        if let Some(total) = self.stream.pagination.total()
+            && pass.first_total.is_none()
+        {
+            pass.first_total = facts.body_field(total).and_then(Value::as_u64);
+        }
+        let last_time = self
+            .stream
+            .window
+            .as_ref()
+            .and_then(|window| read_instant(facts.last_record_field(&window.pointer)?, &window.read_format));
+        Ok(Page {
+            facts,
+            cursor: pass.cursor.clone(),
+            url: Some(answer.location.to_string()),
+            links: parse_link_header(&answer.links),
+            number: pass.number,
+            first_total: pass.first_total,
+            from: pass.turn.bounds.map(|(from, _)| from),
+            until: range.map(|range| range.until()),
+            last_time,
+        })
+    }
+
+    fn count(&mut self, records: u64) {
+        self.summary.requests += 1;
+        self.summary.records += records;
+    }
+
+    async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
+        let exchange = Exchange {
+            request: self.summary.requests,
+            method: request.method_name().to_owned(),
+            url: answer.url.clone(),
+            status: answer.status,
+            headers: answer.headers.clone(),
+            fetched_at: answer.fetched_at,
+            source_date: answer.source_date,
+        };
+        self.send(ReadEvent::Exchange(exchange)).await
+    }
+
+    async fn pass_on(&mut self, chunk: Chunk, records: Option<Records>) -> Result<(), Fault> {
+        self.summary.bytes += chunk.body.len() as u64;
+        self.send(ReadEvent::Chunk(chunk)).await?;
+        self.pass_on_records(records).await
+    }
+
+    async fn pass_on_records(&mut self, records: Option<Records>) -> Result<(), Fault> {
+        match records {
+            Some(records) => self.send(ReadEvent::Records(records)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {
+        let gone = |_| Fault::Internal { facts: "nobody takes what is read".to_owned() };
+        self.sender.send(Ok(event)).await.map_err(gone)
+    }
+}
+
+impl Pass {
+    /// Refuses a cursor that was sent before in this pass.
+    fn remember(&mut self, cursor: &str) -> Result<(), Fault> {
+        if self.asked.insert(Digest16::of(cursor.as_bytes())) {
+            return Ok(());
+        }
+        Err(PaginationError::CursorStuck { cursor: cursor.to_owned() }.into())
+    }
+}
+
+/// The token that the next request of a chain starts from.
+pub(super) fn chain_token(facts: &BodyFacts, next: &crate::decoding::Pointer) -> Option<String> {
+    match facts.body_field(next)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether a field that stands for an error means one.
+fn is_meant(field: &Value) -> bool {
+    match field {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
+}
+
+fn page_location(page: &Page, url: &str) -> Result<Url, Fault> {
+    let base = page.url.as_deref().and_then(|base| Url::parse(base).ok());
+    let joined = base.and_then(|base| base.join(url).ok());
+    joined.ok_or_else(|| PaginationError::NoCursor { field: "the next page's URL".to_owned() }.into())
+}

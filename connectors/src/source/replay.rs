@@ -1,0 +1,94 @@
+//! The manifest's decoder over stored bodies, in place of the network.
+//!
+//! It gives the records that a reading gave, under the same request and ordinal, unless the manifest was mended in between.
+
+use std::sync::Arc;
+
+use headwater_contract::{Chunk, Exchange, ReadSummary, Records};
+
+use super::Inner;
+use super::reading::chain_token;
+use crate::decoding::{BodyReader, Decoder, Ended};
+use crate::error::{Fault, SourceError};
+use crate::stream::Stream;
+
+/// Decodes stored bodies in (request, ordinal) order.
+#[derive(Debug)]
+pub struct Replayer {
+    inner: Arc<Inner>,
+    stream: Arc<Stream>,
+    body: Option<BodyReader>,
+    next_ordinal: u32,
+    summary: ReadSummary,
+}
+
+impl Replayer {
+    pub(super) fn new(inner: Arc<Inner>, stream: Arc<Stream>) -> Self {
+        Self { inner, stream, body: None, next_ordinal: 0, summary: ReadSummary::default() }
+    }
+
+    /// Begins the next body, after ending the one before; returns records that only its end completed.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the body before was not whole.
+    pub fn exchange(&mut self, exchange: &Exchange) -> Result<Vec<Records>, SourceError> {
+        let records = self.close()?;
+        let decoder = Decoder::new(self.stream.decoding, &self.stream.records, &self.stream.facts());
+        self.body = Some(BodyReader::new(exchange.request, decoder));
+        self.next_ordinal = 0;
+        self.summary.requests += 1;
+        Ok(records)
+    }
+
+    /// Takes the next chunk of the body and returns the records that end in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the chunk is not the next one, or the body is not what the manifest says.
+    pub fn chunk(&mut self, chunk: Chunk) -> Result<Vec<Records>, SourceError> {
+        let expected = self.next_ordinal;
+        let fits = |body: &&mut BodyReader| body.request() == chunk.request && expected == chunk.ordinal;
+        let Some(body) = self.body.as_mut().filter(fits) else {
+            let reason = format!("chunk {} of request {} is not the next one", chunk.ordinal, chunk.request);
+            return Err(self.blame(Fault::Replay { reason }));
+        };
+        self.summary.bytes += chunk.body.len() as u64;
+        self.next_ordinal += 1;
+        match body.push(chunk.body) {
+            Ok((_, records)) => Ok(self.counted(records)),
+            Err(error) => Err(self.blame(error.into())),
+        }
+    }
+
+    /// Ends the last body; returns records that only its end completed, and what the replay came to.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the last body was not whole.
+    pub fn finish(mut self) -> Result<(Vec<Records>, ReadSummary), SourceError> {
+        let records = self.close()?;
+        Ok((records, self.summary))
+    }
+
+    fn close(&mut self) -> Result<Vec<Records>, SourceError> {
+        let Some(body) = self.body.take() else { return Ok(Vec::new()) };
+        let Ended { records, facts, found } = body.finish().map_err(|error| self.blame(error.into()))?;
+        found.map_err(|error| self.blame(error.into()))?;
+        if let Some(chain) = &self.stream.chain
+            && let Some(token) = chain_token(&facts, &chain.next)
+        {
+            self.summary.token_out = Some(token);
+        }
+        Ok(self.counted(records))
+    }
+
+    fn counted(&mut self, records: Option<Records>) -> Vec<Records> {
+        self.summary.records += records.iter().map(|records| records.texts.len() as u64).sum::<u64>();
+        records.into_iter().collect()
+    }
+
+    fn blame(&self, fault: Fault) -> SourceError {
+        self.inner.blame(&self.stream, "records", fault)
+    }
+}

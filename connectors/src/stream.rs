@@ -1,0 +1,491 @@
+//! A stream that is complete: what a manifest and a project say of it, laid over one another, with every default filled in.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use headwater_contract::{
+    Column, ColumnType, Deletes, Digest16, SourceName, Span, StreamContract, StreamKind, StreamName, TimestampFormat,
+    WindowPolicy,
+};
+
+use crate::decoding::{Decoding, PageFacts, Pointer};
+use crate::expression::{Scalar, Template, ValueManifest};
+use crate::manifest::{
+    BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError, Method,
+    Ordered, PageSize, ResultCap, StreamManifest, WindowManifest, WindowRequest,
+};
+use crate::pagination::Pagination;
+use crate::slicing::SlicesManifest;
+
+/// Rows that a re-read may remove before its window is held.
+const MAX_REMOVED: f64 = 0.2;
+/// Rows that may fail the gate before a window is held.
+const MAX_QUARANTINED: f64 = 0.01;
+/// How long a window can change where the vendor does not say.
+const LOOKBACK_UNPUBLISHED: Span = Span::days(7);
+/// How long to wait for late rows at least where the vendor does not say.
+const SETTLE_UNPUBLISHED: Span = Span::seconds(60);
+/// The longest window where the manifest says none.
+const LENGTH: Span = Span::days(1);
+/// How often a snapshot, chain or key list is read where nobody says.
+const EVERY: Span = Span::days(1);
+
+/// The request of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestPlan {
+    pub(crate) method: Method,
+    pub(crate) path: Template,
+    pub(crate) params: Ordered<ValueManifest>,
+    pub(crate) headers: Ordered<ValueManifest>,
+    pub(crate) body: Option<BodyManifest>,
+    pub(crate) page_size: Option<PageSize>,
+    /// Parameters that a project gives to a template.
+    pub(crate) with: BTreeMap<String, Scalar>,
+}
+
+/// How its windows are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowPlan {
+    pub(crate) policy: WindowPolicy,
+    /// How the request writes instants.
+    pub(crate) sent_format: TimestampFormat,
+    /// Where the record has its time, and how it is written there.
+    pub(crate) pointer: Pointer,
+    pub(crate) read_format: TimestampFormat,
+    pub(crate) request: WindowRequest,
+    pub(crate) cap: Option<ResultCap>,
+}
+
+/// A complete stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    /// Where it stands in the manifest, e.g. `streams.charges`.
+    pub(crate) path: String,
+    pub(crate) title: String,
+    pub(crate) kind: StreamKind,
+    pub(crate) request: RequestPlan,
+    pub(crate) records: Pointer,
+    pub(crate) decoding: Decoding,
+    pub(crate) pagination: Pagination,
+    pub(crate) chain: Option<ChainManifest>,
+    pub(crate) slices: Option<SlicesManifest>,
+    pub(crate) window: Option<WindowPlan>,
+    pub(crate) start: Option<Instant>,
+    pub(crate) end: Option<Instant>,
+    key: Vec<String>,
+    append_only: bool,
+    key_is_stream_wide: bool,
+    version_field: Option<String>,
+    columns: Vec<Column>,
+    children: Vec<headwater_contract::ChildTable>,
+    every: Span,
+    deletes: Deletes,
+    key_list_of: Option<String>,
+    volatile: Vec<String>,
+    may_be_empty: bool,
+    max_removed: f64,
+    max_quarantined: f64,
+    best_effort: Option<String>,
+    json_schema: Option<serde_json::Value>,
+}
+
+/// Builds errors about one stream.
+pub(crate) struct Blame<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) line: &'a dyn Fn(&str) -> Option<usize>,
+}
+
+impl Blame<'_> {
+    pub(crate) fn incomplete(&self, key: &str, reason: impl Into<String>, fix: impl Into<String>) -> ManifestError {
+        let path = if key.is_empty() { self.path.to_owned() } else { format!("{}.{key}", self.path) };
+        ManifestError::Incomplete {
+            file: self.file.to_owned(),
+            line: (self.line)(&path),
+            path,
+            reason: reason.into(),
+            fix: fix.into(),
+        }
+    }
+
+    fn need<T>(&self, key: &str, value: Option<T>, fix: &str) -> Result<T, ManifestError> {
+        value.ok_or_else(|| self.incomplete(key, format!("`{key}` is missing"), fix))
+    }
+}
+
+impl Stream {
+    /// Completes a stream; a second one is its key list where deletes are found by one.
+    pub(crate) fn complete(
+        name: &str,
+        manifest: StreamManifest,
+        blame: &Blame<'_>,
+    ) -> Result<(Self, Option<Self>), ManifestError> {
+        check_name(name, blame)?;
+        let kind =
+            blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
+        let columns = blame.need("columns", manifest.columns, "write the columns that rows promise")?;
+        let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
+        let append_only = manifest.append_only.unwrap_or(false);
+        let key = complete_key(manifest.key, append_only, &columns, blame)?;
+        let window = complete_window(kind, manifest.window, &columns, blame)?;
+        let pagination = manifest.pagination.unwrap_or_default();
+        let chain = complete_chain(kind, manifest.chain, &pagination, window.is_some(), blame)?;
+        let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
+        let request = RequestPlan {
+            method: manifest.method.unwrap_or_default(),
+            path: blame.need("path", manifest.path, "write the path after `base_url`")?,
+            params: manifest.params.unwrap_or_default(),
+            headers: manifest.headers.unwrap_or_default(),
+            body: manifest.body,
+            page_size: manifest.page_size,
+            with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
+        };
+        let by_window =
+            window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
+        let (deletes, key_list) = complete_deletes(name, manifest.deletes, &columns, &key, blame)?;
+        let stream = Self {
+            name: name.to_owned(),
+            path: blame.path.to_owned(),
+            title: blame.need("title", manifest.title, "write one line on what a row is")?,
+            kind,
+            request,
+            records: blame.need("records", manifest.records, "point it at the list in the answer")?,
+            decoding: manifest.decoding.unwrap_or_default(),
+            pagination,
+            chain,
+            slices: manifest.slices,
+            window,
+            start: manifest.start,
+            end: manifest.end,
+            key,
+            append_only,
+            key_is_stream_wide: manifest.key_scope == Some(KeyScope::Stream),
+            version_field: manifest.version_field.or(by_window),
+            columns,
+            children,
+            every: manifest.every.unwrap_or(EVERY),
+            deletes,
+            key_list_of: None,
+            volatile: manifest.volatile.unwrap_or_default(),
+            may_be_empty: manifest.may_be_empty.unwrap_or(false),
+            max_removed: manifest.max_removed.unwrap_or(MAX_REMOVED),
+            max_quarantined: manifest.max_quarantined.unwrap_or(MAX_QUARANTINED),
+            best_effort: manifest.best_effort,
+            json_schema: manifest.json_schema,
+        };
+        let key_list = key_list.map(|list| stream.key_list(*list, blame)).transpose()?;
+        Ok((stream, key_list))
+    }
+
+    /// The snapshot stream of the keys that exist.
+    fn key_list(&self, list: KeyListManifest, blame: &Blame<'_>) -> Result<Self, ManifestError> {
+        let mut columns = Vec::new();
+        for name in &list.key {
+            let column = self.columns.iter().find(|column| column.name == *name);
+            let unknown =
+                || blame.incomplete("deletes", format!("`{name}` is no column"), "name columns of the stream's key");
+            let mut column = column.ok_or_else(unknown)?.clone();
+            column.pointer = list.paths.get(name).map_or_else(|| Pointer::parse(name).to_string(), ToString::to_string);
+            column.checks.clear();
+            columns.push(column);
+        }
+        Ok(Self {
+            name: format!("{}__keys", self.name),
+            path: format!("{}.deletes.key_list", self.path),
+            title: format!("Keys of `{}` that exist", self.name),
+            kind: StreamKind::Snapshot,
+            request: RequestPlan {
+                method: list.method.unwrap_or_default(),
+                path: list.path,
+                params: list.params.unwrap_or_default(),
+                headers: self.request.headers.clone(),
+                body: list.body,
+                page_size: list.page_size,
+                with: self.request.with.clone(),
+            },
+            records: list.records,
+            decoding: self.decoding,
+            pagination: list.pagination.unwrap_or_default(),
+            chain: None,
+            slices: self.slices.clone(),
+            window: None,
+            start: self.start.clone(),
+            end: self.end.clone(),
+            key: list.key,
+            append_only: false,
+            key_is_stream_wide: self.key_is_stream_wide,
+            version_field: None,
+            columns,
+            children: Vec::new(),
+            every: list.every.unwrap_or(EVERY),
+            deletes: Deletes::None,
+            key_list_of: Some(self.name.clone()),
+            volatile: Vec::new(),
+            may_be_empty: self.may_be_empty,
+            max_removed: self.max_removed,
+            max_quarantined: self.max_quarantined,
+            best_effort: None,
+            json_schema: None,
+        })
+    }
+
+    /// The facts of a page that reading this stream needs.
+    pub(crate) fn facts(&self) -> PageFacts {
+        let mut facts = self.pagination.facts();
+        if let Some(chain) = &self.chain {
+            facts = chain.more.iter().fold(facts.body_field(&chain.next), PageFacts::body_field);
+        }
+        if let Some(window) = &self.window {
+            if matches!(self.pagination, Pagination::AdvancingFrom(_)) {
+                facts = facts.last_record_field(&window.pointer);
+            }
+            facts = window.cap.iter().fold(facts, |facts, cap| facts.body_field(&cap.total));
+        }
+        facts
+    }
+
+    /// The contract under the source's name.
+    pub(crate) fn contract(
+        &self,
+        source: &SourceName,
+        start: Option<DateTime<Utc>>,
+        end: Option<DateTime<Utc>>,
+        manifest_digest: Digest16,
+    ) -> Result<StreamContract, headwater_contract::NameError> {
+        Ok(StreamContract {
+            name: StreamName::new(source.clone(), &self.name)?,
+            title: self.title.clone(),
+            kind: self.kind,
+            key: self.key.clone(),
+            append_only: self.append_only,
+            key_is_stream_wide: self.key_is_stream_wide,
+            version_field: self.version_field.clone(),
+            columns: self.columns.clone(),
+            children: self.children.clone(),
+            window: self.window.as_ref().map(|window| window.policy.clone()),
+            every: self.every,
+            start,
+            end,
+            deletes: self.deletes.clone(),
+            key_list_of: self.key_list_of.clone(),
+            volatile: self.volatile.clone(),
+            may_be_empty: self.may_be_empty,
+            max_removed: self.max_removed,
+            max_quarantined: self.max_quarantined,
+            best_effort: self.best_effort.clone(),
+            json_schema: self.json_schema.clone(),
+            manifest_digest,
+        })
+    }
+}
+
+fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
+    // A stream is named by the same rule as a source; `__` is kept for the tables beside a stream.
+    if SourceName::new(name).is_ok() && !name.contains("__") {
+        return Ok(());
+    }
+    let fix = "use 1 to 64 of `a-z`, `0-9` and `_`, beginning with a letter, without `__`";
+    Err(blame.incomplete("", format!("`{name}` is not a name for a stream"), fix))
+}
+
+fn complete_chain(
+    kind: StreamKind,
+    chain: Option<ChainManifest>,
+    pagination: &Pagination,
+    has_window: bool,
+    blame: &Blame<'_>,
+) -> Result<Option<ChainManifest>, ManifestError> {
+    let chain = match (kind, chain) {
+        (StreamKind::Chain, chain) => Some(blame.need("chain", chain, "write `chain: { param: …, next: … }`")?),
+        (_, Some(_)) => return Err(blame.incomplete("chain", "only a stream of kind chain has one", "remove it")),
+        (_, None) => None,
+    };
+    if chain.is_some() && *pagination != Pagination::None {
+        return Err(blame.incomplete("pagination", "a chain's token leads on by itself", "remove it"));
+    }
+    if matches!(pagination, Pagination::AdvancingFrom(_)) && !has_window {
+        let fix = "choose another pagination";
+        return Err(blame.incomplete("pagination", "only a window has a lower bound to move", fix));
+    }
+    Ok(chain)
+}
+
+fn complete_key(
+    key: Option<Vec<String>>,
+    append_only: bool,
+    columns: &[Column],
+    blame: &Blame<'_>,
+) -> Result<Vec<String>, ManifestError> {
+    match (key.unwrap_or_default(), append_only) {
+        (key, true) if key.is_empty() => Ok(key),
+        (_, true) => Err(blame.incomplete("key", "an append-only stream has no key", "remove `key` or `append_only`")),
+        (key, false) if key.is_empty() => Err(blame.incomplete(
+            "key",
+            "`key` is missing",
+            "name the columns that identify a row, or say `append_only: true`",
+        )),
+        (key, false) => {
+            for name in &key {
+                match columns.iter().find(|column| column.name == *name) {
+                    None => {
+                        return Err(blame.incomplete(
+                            "key",
+                            format!("`{name}` is no column"),
+                            "name columns of this stream",
+                        ));
+                    }
+                    Some(column) if column.nullable => {
+                        return Err(blame.incomplete(
+                            "key",
+                            format!("`{name}` may be null"),
+                            "a key column is never null",
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Ok(key)
+        }
+    }
+}
+
+fn complete_window(
+    kind: StreamKind,
+    manifest: Option<WindowManifest>,
+    columns: &[Column],
+    blame: &Blame<'_>,
+) -> Result<Option<WindowPlan>, ManifestError> {
+    if !kind.is_ranged() {
+        // A template's window serves its ranged streams; a snapshot of the same template has no field and so no window.
+        return match manifest {
+            Some(window) if window.field.is_some() => {
+                Err(blame.incomplete("window", format!("a stream of kind {kind} has no windows"), "remove it"))
+            }
+            _ => Ok(None),
+        };
+    }
+    let window = blame.need("window", manifest, "write how the stream is cut into windows")?;
+    let field = blame.need("window.field", window.field, "name the column whose time decides")?;
+    let column = columns.iter().find(|column| column.name == field);
+    let column =
+        column.ok_or_else(|| blame.incomplete("window.field", format!("`{field}` is no column"), "name a column"))?;
+    if !matches!(column.column_type, ColumnType::Timestamp | ColumnType::Date) {
+        return Err(blame.incomplete(
+            "window.field",
+            format!("`{field}` is no timestamp and no date"),
+            "name a column of time",
+        ));
+    }
+    let read_format = match column.column_type {
+        ColumnType::Date => TimestampFormat::Pattern { pattern: "%Y-%m-%d".to_owned(), zone: "UTC".to_owned() },
+        _ => column.format.clone(),
+    };
+    let granularity = window.granularity.unwrap_or(if column.column_type == ColumnType::Date {
+        Span::days(1)
+    } else {
+        Span::seconds(1)
+    });
+    let twice: Span =
+        format!("{} milliseconds", granularity.as_millis().saturating_mul(2)).parse().unwrap_or(SETTLE_UNPUBLISHED);
+    Ok(Some(WindowPlan {
+        policy: WindowPolicy {
+            field: field.clone(),
+            granularity,
+            length: window.length.unwrap_or(LENGTH),
+            settle: window.settle.unwrap_or(Fact::NotPublished).value_or(twice.max(SETTLE_UNPUBLISHED)),
+            lookback: window.lookback.unwrap_or(Fact::NotPublished).value_or(LOOKBACK_UNPUBLISHED),
+            rereads: window.rereads.unwrap_or_else(|| vec![Span::days(1), Span::days(7), Span::days(30)]),
+            retention: match window.retention {
+                None | Some(Fact::NotPublished) => None,
+                Some(fact) => Some(fact.value_or(Span::ZERO)),
+            },
+        },
+        sent_format: window.format.unwrap_or_else(|| read_format.clone()),
+        pointer: Pointer::parse(&column.pointer),
+        read_format,
+        request: blame.need("window.request", window.request, "name the parameters that carry the bounds")?,
+        cap: window.cap,
+    }))
+}
+
+fn complete_children(
+    unnest: Option<&Ordered<crate::manifest::ChildManifest>>,
+    columns: &[Column],
+    blame: &Blame<'_>,
+) -> Result<Vec<headwater_contract::ChildTable>, ManifestError> {
+    let mut children = Vec::new();
+    for (name, child) in unnest.into_iter().flat_map(Ordered::iter) {
+        let key = format!("unnest.{name}");
+        for (_, parent) in child.parent.iter() {
+            if !columns.iter().any(|column| column.name == *parent) {
+                return Err(blame.incomplete(
+                    &key,
+                    format!("`{parent}` is no column of the parent"),
+                    "name a column of this stream",
+                ));
+            }
+        }
+        let knows = |name: &String| child.columns.get(name).is_some() || child.parent.get(name).is_some();
+        if let Some(unknown) = child.key.iter().find(|name| !knows(name)) {
+            return Err(blame.incomplete(
+                &key,
+                format!("`{unknown}` is no column of `{name}`"),
+                "name columns of the child",
+            ));
+        }
+        children.push(child.to_table(name));
+    }
+    Ok(children)
+}
+
+fn complete_deletes(
+    name: &str,
+    manifest: Option<DeletesManifest>,
+    columns: &[Column],
+    key: &[String],
+    blame: &Blame<'_>,
+) -> Result<(Deletes, Option<Box<KeyListManifest>>), ManifestError> {
+    match manifest {
+        None | Some(DeletesManifest::None) => Ok((Deletes::None, None)),
+        Some(DeletesManifest::Flag(flag)) => {
+            if !columns.iter().any(|column| column.name == flag.column) {
+                let reason = format!("`{}` is no column", flag.column);
+                return Err(blame.incomplete("deletes", reason, "name a column of this stream"));
+            }
+            Ok((Deletes::Flag { column: flag.column, values: flag.values }, None))
+        }
+        Some(DeletesManifest::KeyList(list)) => {
+            if list.key != key {
+                return Err(blame.incomplete("deletes", "the key list has another key", "list the stream's whole key"));
+            }
+            Ok((Deletes::KeyList { stream: format!("{name}__keys") }, Some(list)))
+        }
+    }
+}
+
+fn parameters(
+    declared: Option<&Ordered<crate::manifest::ParameterManifest>>,
+    given: Option<BTreeMap<String, Scalar>>,
+    blame: &Blame<'_>,
+) -> Result<BTreeMap<String, Scalar>, ManifestError> {
+    let mut given = given.unwrap_or_default();
+    for (name, parameter) in declared.into_iter().flat_map(Ordered::iter) {
+        if !given.contains_key(name) {
+            let default = parameter.default.clone();
+            let missing = || {
+                blame.incomplete(
+                    "with",
+                    format!("`{name}` is missing: {}", parameter.help),
+                    format!("write `with: {{ {name}: … }}`"),
+                )
+            };
+            given.insert(name.to_owned(), default.ok_or_else(missing)?);
+        }
+    }
+    let is_declared = |name: &String| declared.is_some_and(|declared| declared.get(name).is_some());
+    if let Some(unknown) = given.keys().find(|name| !is_declared(name)) {
+        return Err(blame.incomplete("with", format!("`{unknown}` is no parameter of the template"), "remove it"));
+    }
+    Ok(given)
+}

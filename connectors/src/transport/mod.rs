@@ -1,0 +1,414 @@
+//! The one door to the network.
+//!
+//! Whatever is asked of a source goes through here: pace, credential, pinned origin, public addresses, redirects, bounds, and the
+//! reading of refusals. So a rule that holds here holds for every connector.
+
+mod address;
+mod body;
+mod origin;
+mod redact;
+
+pub use body::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, TimeDelta, Utc};
+use headwater_contract::Clock;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::auth::Credential;
+use crate::error::Fault;
+use crate::limits::{Pace, Patience, Retries, parse_retry_after, quota_reset};
+use crate::manifest::{Limit, Method, Quota};
+use address::{Guard, PrivateAddress, is_public};
+use body::Inflater;
+use origin::Pins;
+use redact::{Redactor, without_param};
+
+/// How long a host that was not there is taken to be away, so that a hundred windows do not each wait out three tries.
+const OUTAGE: Duration = Duration::from_secs(30);
+/// Redirects that are followed, within the pinned origins.
+const REDIRECTS_MAX: usize = 5;
+/// Bytes of a refusal that are read for its text.
+const REFUSAL_BYTES_MAX: usize = 2_048;
+/// Response headers that are worth keeping: what the source says of time, form, identity and quota. Never cookies.
+const KEPT_HEADERS: [&str; 7] =
+    ["date", "content-type", "etag", "last-modified", "x-request-id", "request-id", "retry-after"];
+/// Prefixes of quota headers.
+const KEPT_PREFIXES: [&str; 3] = ["x-ratelimit-", "ratelimit-", "x-rate-limit-"];
+
+/// A request without credential.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(String, String)>,
+    /// Content type and bytes.
+    pub(crate) body: Option<(&'static str, Bytes)>,
+}
+
+impl Request {
+    pub(crate) fn method_name(&self) -> &'static str {
+        match self.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
+/// What a transport is made of.
+#[derive(Debug)]
+pub(crate) struct TransportOptions<'a> {
+    pub(crate) base: &'a Url,
+    pub(crate) other_origins: &'a [Url],
+    pub(crate) allow_private: &'a [String],
+    pub(crate) credential: Credential,
+    pub(crate) secrets: Vec<headwater_contract::Secret>,
+    pub(crate) limits: Option<&'a [Limit]>,
+    pub(crate) quota: Option<Quota>,
+    pub(crate) patience: Patience,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Sends requests of one source.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    client: reqwest::Client,
+    pins: Pins,
+    credential: Credential,
+    redactor: Redactor,
+    pace: Pace,
+    quota: Option<Quota>,
+    patience: Patience,
+    clock: Arc<dyn Clock>,
+    /// When all tries of a request last ended without any answer.
+    outage: Mutex<Option<Instant>>,
+}
+
+/// A good answer whose body is still to come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: reqwest::Response,
+    inflater: Inflater,
+    received: u64,
+    pub(crate) status: u16,
+    /// The final URL without secrets.
+    pub(crate) url: String,
+    /// The final URL, against which relative links are read.
+    pub(crate) location: Url,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) links: String,
+    pub(crate) fetched_at: DateTime<Utc>,
+    pub(crate) source_date: Option<DateTime<Utc>>,
+    /// Size by the source's word, for buffers only.
+    pub(crate) size_hint: Option<u64>,
+}
+
+impl Answer {
+    /// Appends the next piece of the body; false at its end.
+    pub(crate) async fn read(&mut self, into: &mut BytesMut) -> Result<bool, Fault> {
+        match self.response.chunk().await {
+            Ok(Some(piece)) => {
+                self.received += piece.len() as u64;
+                self.inflater.take(&piece, into)?;
+                Ok(true)
+            }
+            Ok(None) => {
+                self.inflater.finish(into)?;
+                Ok(false)
+            }
+            Err(error) => Err(Fault::BodyCut { bytes: self.received, reason: plain(&error) }),
+        }
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(options: TransportOptions<'_>) -> Result<Self, Fault> {
+        let pins = Pins::new(options.base, options.other_origins, options.allow_private);
+        let listed =
+            std::iter::once(options.base).chain(options.other_origins).filter(|url| pins.is_listed_private(url));
+        let guard = Guard::new(listed.filter_map(Url::host_str).map(str::to_owned).collect());
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .no_gzip()
+            .dns_resolver(Arc::new(guard))
+            .connect_timeout(options.patience.connect_max)
+            .read_timeout(options.patience.silence_max)
+            .build()
+            .map_err(|error| Fault::Internal {
+                facts: format!("the HTTP client cannot be built: {}", plain(&error)),
+            })?;
+        let param = options.credential.query.as_ref().map(|(param, _)| param.clone());
+        Ok(Self {
+            client,
+            pins,
+            redactor: Redactor::new(param, options.secrets),
+            credential: options.credential,
+            pace: Pace::new(options.limits),
+            quota: options.quota,
+            patience: options.patience,
+            clock: options.clock,
+            outage: Mutex::new(None),
+        })
+    }
+
+    /// All tries of one request.
+    pub(crate) fn retries(&self) -> Retries {
+        Retries::new(&self.patience)
+    }
+
+    /// Waits before `fault`'s request is sent again, or gives the fault back when that is not worth it.
+    pub(crate) async fn pause(&self, retries: &mut Retries, fault: Fault) -> Result<(), Fault> {
+        if !fault.may_pass() {
+            return Err(fault);
+        }
+        let asked = fault.retry_at().map(|at| (at - self.clock.now()).to_std().unwrap_or(Duration::ZERO));
+        if asked.is_some_and(|asked| asked > self.patience.wait_max) {
+            return Err(fault);
+        }
+        let is_out = matches!(fault, Fault::Unreachable { .. });
+        if is_out && self.was_out_lately() {
+            return Err(fault);
+        }
+        let Some(pause) = retries.take() else {
+            if is_out {
+                *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            return Err(fault);
+        };
+        tracing::debug!(%fault, try_number = retries.used(), "sending a request again");
+        match asked {
+            // The source said when; others of the credential wait with us, and jitter keeps them from coming back as one.
+            Some(asked) => {
+                self.pace.rest(asked);
+                tokio::time::sleep(asked + pause.min(asked / 10)).await;
+            }
+            None => tokio::time::sleep(pause).await,
+        }
+        Ok(())
+    }
+
+    /// Asks the pinned origin for its time: one `HEAD` without credential, whose status does not matter.
+    pub(crate) async fn date(&self, base: &Url) -> Result<Option<DateTime<Utc>>, Fault> {
+        self.admit(base)?;
+        self.pace.permit().await;
+        let answer = self.client.head(base.clone()).send().await.map_err(|error| self.unreachable(&error))?;
+        Ok(text_of(answer.headers(), "date").and_then(|date| http_date(&date)))
+    }
+
+    /// Whether a request of this source has just used up its tries against a host that is not there: the next ones need only one try to
+    /// find that out, or to find it back.
+    fn was_out_lately(&self) -> bool {
+        let outage = *self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage.is_some_and(|since| since.elapsed() < OUTAGE)
+    }
+
+    /// Sends one request once and returns its answer when it is good.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Fault> {
+        let mut url = request.url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            self.pace.permit().await;
+            let response = self.send_to(request, &url).await?;
+            let status = response.status().as_u16();
+            if matches!(status, 301 | 302 | 303 | 307 | 308) {
+                let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+                let target = location.and_then(|location| url.join(location).ok());
+                url =
+                    target.ok_or_else(|| Fault::Rejected { status, says: "a redirect without a target".to_owned() })?;
+                continue;
+            }
+            return self.judge(response, url).await;
+        }
+        Err(Fault::TooManyRedirects { limit: REDIRECTS_MAX })
+    }
+
+    async fn send_to(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Fault> {
+        self.admit(url)?;
+        let mut url = url.clone();
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let takes_credential = self.pins.takes_credential(&url);
+        if let Some((param, secret)) = &self.credential.query
+            && takes_credential
+        {
+            url = without_param(&url, Some(param));
+            url.query_pairs_mut().append_pair(param, secret.expose());
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("accept-encoding", HeaderValue::from_static("gzip"));
+        for (name, value) in &request.headers {
+            headers.insert(header_name(name)?, header_value(name, value)?);
+        }
+        if let Some((name, secret)) = &self.credential.header
+            && takes_credential
+        {
+            let mut value = header_value(name, secret.expose())?;
+            value.set_sensitive(true);
+            headers.insert(header_name(name)?, value);
+        }
+        let mut builder = self.client.request(method, url).headers(headers);
+        if let Some((content_type, body)) = &request.body {
+            builder = builder.header("content-type", *content_type).body(body.clone());
+        }
+        let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(response)
+    }
+
+    /// Refuses what is outside the pinned origins, and private addresses that are written out.
+    fn admit(&self, url: &Url) -> Result<(), Fault> {
+        if !self.pins.allows(url) {
+            return Err(Fault::OriginRefused { url: self.redactor.url(url), pinned: self.pins.base() });
+        }
+        let host = url.host_str().unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match literal {
+            Ok(address) if !is_public(address) && !self.pins.is_listed_private(url) => Err(Fault::PrivateAddress {
+                host: format!("{host}:{}", url.port_or_known_default().unwrap_or_default()),
+                address: address.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Fault {
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(inner) = cause {
+            if let Some(private) = inner.downcast_ref::<PrivateAddress>() {
+                return Fault::PrivateAddress { host: private.host.clone(), address: private.address.to_string() };
+            }
+            cause = inner.source();
+        }
+        Fault::Unreachable {
+            origin: self.pins.base(),
+            reason: self.redactor.text(&plain(error)),
+            timed_out: error.is_timeout(),
+        }
+    }
+
+    /// Tells a good answer from the kinds of refusal.
+    async fn judge(&self, response: reqwest::Response, location: Url) -> Result<Answer, Fault> {
+        let now = self.clock.now();
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let spent = self.spent_quota(&headers, now);
+        if response.status().is_success() {
+            if let Some(pause) = spent {
+                self.pace.rest(pause);
+            }
+            return Ok(Answer {
+                inflater: Inflater::new(text_of(&headers, "content-encoding").as_deref())?,
+                received: 0,
+                status,
+                url: self.redactor.url(&location),
+                location,
+                headers: self.kept_headers(&headers),
+                links: headers
+                    .get_all("link")
+                    .iter()
+                    .filter_map(|value| value.to_str().ok())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                fetched_at: now,
+                source_date: text_of(&headers, "date").and_then(|date| http_date(&date)),
+                size_hint: response.content_length(),
+                response,
+            });
+        }
+        let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, now));
+        let retry_at = |pause: Duration| now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
+        if status == 429 || (status == 403 && spent.is_some()) {
+            return Err(Fault::Throttled { status, retry_at: retry_after.or(spent).map(retry_at) });
+        }
+        let says = self.says(response).await;
+        Err(match status {
+            401 => Fault::Unauthorized { says },
+            403 => Fault::Forbidden { says },
+            404 | 410 => Fault::NotFound { status, says },
+            408 | 500..=599 => Fault::ServerError { status, says, retry_at: retry_after.map(retry_at) },
+            _ => Fault::Rejected { status, says },
+        })
+    }
+
+    /// How long the quota is spent, when its headers say that nothing is left.
+    fn spent_quota(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+        let quota = self.quota.as_ref()?;
+        let remaining: u64 = text_of(headers, &quota.remaining)?.trim().parse().ok()?;
+        if remaining > 0 {
+            return None;
+        }
+        quota_reset(&text_of(headers, &quota.reset)?, quota.reset_format, now)
+    }
+
+    fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let is_kept =
+            |name: &str| KEPT_HEADERS.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
+        kept.filter_map(|(name, value)| Some((name.as_str().to_owned(), self.redactor.text(value.to_str().ok()?))))
+            .collect()
+    }
+
+    /// The beginning of a refusal's text, for people.
+    async fn says(&self, mut response: reqwest::Response) -> String {
+        let encoding = text_of(response.headers(), "content-encoding");
+        let Ok(mut inflater) = Inflater::new(encoding.as_deref()) else { return String::new() };
+        let mut body = BytesMut::new();
+        while let Ok(Some(piece)) = response.chunk().await {
+            if inflater.take(&piece, &mut body).is_err() || body.len() >= REFUSAL_BYTES_MAX {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&body);
+        let short: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
+        self.redactor.text(&short)
+    }
+
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.redactor.text(text)
+    }
+
+    pub(crate) fn redact_url(&self, url: &Url) -> String {
+        self.redactor.url(url)
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Fault> {
+    name.parse().map_err(|_| Fault::Internal { facts: format!("`{name}` is not the name of a header") })
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_str(value).map_err(|_| Fault::HeaderValue { name: name.to_owned() })
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(text).ok().map(|date| date.with_timezone(&Utc))
+}
+
+/// An error's whole chain in one line, without the URL, which may hold a secret.
+fn plain(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+        cause = inner.source();
+    }
+    if parts.is_empty() {
+        parts.push(if error.is_timeout() { "no answer in time".to_owned() } else { "the request failed".to_owned() });
+    }
+    parts.join(": ")
+}

@@ -1,0 +1,10 @@
+//! The engine against local servers: each embedded manifest on a server shaped from its vendor's description, and every fault by name.
+//!
+//! The servers speak plain HTTP/1.1 on loopback, so that they can break it: cut a body, lie about a page, lead elsewhere.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
+
+mod faults;
+mod server;
+mod vendors;
+mod work;

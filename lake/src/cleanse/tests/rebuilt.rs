@@ -1,0 +1,98 @@
+//! Tables made again from raw are the same tables.
+
+use super::*;
+use crate::cleanse::rebuild_cleansed;
+use crate::typing::TRACKING;
+
+const COLUMNS: [&str; 3] = ["id", "at", "v"];
+
+fn everything(columns: &[&'static str]) -> Vec<&'static str> {
+    columns.iter().copied().chain(TRACKING).collect()
+}
+
+/// All rows of all tables of `contract`, tracking columns with them.
+async fn all(world: &World, contract: &StreamContract) -> Vec<Vec<String>> {
+    let mut tables = vec![world.rows(contract, "orders", &everything(&COLUMNS)).await];
+    tables.push(world.rows(contract, "order_lines", &everything(&["order_id", "sku", "n", "_line"])).await);
+    if contract.kind.is_versioned() {
+        tables.push(world.rows(contract, "orders__versions", &everything(&COLUMNS)).await);
+        tables
+            .push(world.rows(contract, "order_lines__versions", &everything(&["order_id", "sku", "n", "_line"])).await);
+    }
+    tables
+}
+
+async fn filled(world: &World, contract: &Arc<StreamContract>) {
+    world
+        .read_and_commit(contract, &day(0), &[order(1, 1, "a", &[("p", 1), ("q", 2)]), order(2, 2, "b", &[("p", 3)])])
+        .await;
+    world.read_and_commit(contract, &day(1), &[order(3, 25, "c", &[]), order(4, 26, "d", &[("r", 1)])]).await;
+    world.read_and_commit(contract, &day(0), &[order(1, 1, "a2", &[("p", 1)]), order(2, 2, "b", &[("p", 3)])]).await;
+    world.read_and_commit(contract, &day(2), &[order(1, 50, "moved", &[("z", 1)])]).await;
+    world.read_and_commit(contract, &day(1), &[order(3, 25, "c", &[]), order(4, 26, "d", &[("r", 1)])]).await;
+}
+
+#[tokio::test]
+async fn raw_alone_gives_the_same_tables() {
+    for kind in [StreamKind::Restating, StreamKind::Mutable] {
+        let (world, contract) = (World::new().await, Arc::new(orders(kind)));
+        filled(&world, &contract).await;
+        let before = all(&world, &contract).await;
+        assert!(before.iter().all(|rows| !rows.is_empty()));
+        // On top of the log, from the typed files.
+        rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+        assert_eq!(all(&world, &contract).await, before, "{kind} on top of its log");
+        // Everything but raw is deleted.
+        for entry in world.lake.zones.cleansed.list("").await.unwrap() {
+            world.lake.zones.cleansed.delete(&entry.path).await.unwrap();
+        }
+        let report = rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+        assert_eq!((report.windows, report.beaten.len()), (3, 0));
+        assert_eq!(all(&world, &contract).await, before, "{kind} from raw alone");
+        assert!(!world.commit(&contract, &[day(0), day(1), day(2)]).await.has_written());
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_the_contract_gains_is_filled_from_raw() {
+    let (world, contract) = (World::new().await, Arc::new(orders(StreamKind::Events)));
+    let line = r#"{"id":1,"at":"2024-03-01T01:00:00Z","v":"a","extra":5}"#.to_owned();
+    world.read_and_commit(&contract, &day(0), &[line]).await;
+    assert_eq!(world.rows(&contract, "orders", &["id", "_rescued"]).await, [r#"1|{"extra":5}"#]);
+    let mut wider = (*contract).clone();
+    wider.columns.push(Column::new("extra", ColumnType::Int64).nullable());
+    let wider = Arc::new(wider);
+    rebuild_cleansed(&world.lake, &wider, &Lines).await.unwrap();
+    assert_eq!(world.rows(&wider, "orders", &["id", "extra", "_rescued"]).await, ["1|5|-"]);
+}
+
+#[tokio::test]
+async fn of_overlapping_windows_the_newest_reading_is_shown_and_the_rest_is_cut_where_the_source_forgot() {
+    let mut contract = orders(StreamKind::Events);
+    contract.window.as_mut().unwrap().retention = Some(Span::days(30));
+    let (world, contract) = (World::new().await, Arc::new(contract));
+    // Two ledgers read overlapping windows; the table is lost.
+    world.read(&contract, &hours(0, 24), &[order(1, 1, "first", &[("p", 1)]), order(2, 20, "both", &[])]).await;
+    world.read(&contract, &hours(12, 36), &[order(2, 20, "both, later", &[]), order(3, 30, "second", &[])]).await;
+    let report = rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+    assert_eq!((report.beaten, report.cut), (vec![hours(0, 24)], vec![hours(0, 12)]));
+    assert_eq!(world.rows(&contract, "orders", &["id", "v"]).await, ["1|first", "2|both, later", "3|second"]);
+    assert_eq!(world.rows(&contract, "order_lines", &["order_id", "sku"]).await, ["1|p"]);
+}
+
+#[tokio::test]
+async fn the_whole_way_on_a_local_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in [StreamKind::Restating, StreamKind::Mutable] {
+        let world = World::on_disk(&folder.path().join(kind.to_string())).await;
+        let contract = Arc::new(orders(kind));
+        filled(&world, &contract).await;
+        let before = all(&world, &contract).await;
+        let window = Window { slice: Slice::named("owner/repo 50%"), ..day(0) };
+        world.read_and_commit(&contract, &window, &[order(1, 1, "sliced", &[("s", 1)])]).await;
+        assert_eq!(all(&world, &contract).await[0].len(), before[0].len() + 1);
+        let shown = all(&world, &contract).await;
+        rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+        assert_eq!(all(&world, &contract).await, shown);
+    }
+}

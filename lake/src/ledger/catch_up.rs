@@ -1,0 +1,73 @@
+//! Brings the ledger up to the receipts of one stream: what a lost row, a killed runner or another ledger left out.
+//!
+//! Planning reads only the ledger, so a receipt that it lacks would be read again, lose to the table, and stay missing for ever.
+//! One listing finds every such window; only the receipts of those are read.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use headwater_contract::{Bounds, StreamName, Window};
+
+use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::raw::{Receipt, ReceiptError, Receipts};
+use crate::store::Store;
+
+/// Windows whose receipts are read at once.
+const WINDOWS_AT_ONCE: usize = 16;
+
+/// What a ledger learnt from the receipts of a stream.
+#[derive(Debug, Default)]
+pub struct CatchUp {
+    /// Windows whose latest receipt it did not know.
+    pub landed: Vec<Window>,
+    /// Windows of which a receipt cannot be used. Nothing may be read in their place: their bounds are fixed.
+    pub unreadable: Vec<(Window, ReceiptError)>,
+}
+
+impl Ledger {
+    /// Takes over every receipt of the stream that this ledger lacks; `lease` is that of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Database`], or what the store said.
+    pub async fn catch_up(&self, raw: &Store, lease: &Lease, stream: &StreamName) -> Result<CatchUp, LedgerError> {
+        let receipts = Receipts::new(raw);
+        let known: BTreeMap<Window, u64> = self
+            .coverage(stream)
+            .await?
+            .into_iter()
+            .filter_map(|row| Some((row.window, row.facts.standing?.generation)))
+            .collect();
+        let mut listed = receipts.windows(stream).await?;
+        listed.retain(|window, generations| generations.last() > known.get(window));
+        let reads = listed.into_keys().map(|window| {
+            let receipts = &receipts;
+            async move {
+                let all = receipts.of_window(stream, &window).await;
+                (window, all)
+            }
+        });
+        let read: Vec<(Window, Result<Vec<Receipt>, ReceiptError>)> =
+            futures::stream::iter(reads).buffered(WINDOWS_AT_ONCE).collect().await;
+        let mut found = CatchUp::default();
+        let mut readable = Vec::new();
+        for (window, receipts) in read {
+            match receipts {
+                Ok(receipts) => readable.push((window, receipts)),
+                Err(error @ ReceiptError::Store(_)) => return Err(error.into()),
+                Err(error) => found.unreadable.push((window, error)),
+            }
+        }
+        found.landed = readable.iter().map(|(window, _)| window.clone()).collect();
+        // Bounds that are only planned make room. Another receipt does not: of the two the table decides. A list never overlaps.
+        let is_list = |window: &&Window| matches!(window.bounds, Bounds::Snapshot { .. });
+        let fixed: Vec<Window> = found.landed.iter().filter(|window| !is_list(window)).cloned().collect();
+        if !fixed.is_empty() {
+            self.plan(stream, &fixed, Some(lease)).await?;
+        }
+        for (window, receipts) in readable {
+            self.landed(lease, stream, &window, &receipts).await?;
+        }
+        Ok(found)
+    }
+}

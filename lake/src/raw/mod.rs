@@ -1,0 +1,22 @@
+//! Raw: what the source sent, as it sent it, and the receipts that say which of it is true.
+//!
+//! Parts are written while a reading goes on and mean nothing by themselves. A [`Receipt`], created once, makes one attempt's
+//! parts the truth of (window, generation). Raw with its receipts is enough to rebuild everything else.
+
+mod error;
+mod part;
+mod reader;
+mod receipt;
+mod receipts;
+
+pub use error::RawError;
+pub use part::{PartWriter, RawPosition};
+pub use reader::{PartReader, RawChunk, read_parts};
+pub use receipt::{
+    Counts, PartFile, QuarantineList, QuarantinedRow, RECEIPT_VERSION, Reason, Receipt, TypedFile, Verdict,
+    data_generation, data_of,
+};
+pub use receipts::{Landing, ReceiptError, Receipts};
+
+#[cfg(test)]
+mod tests;

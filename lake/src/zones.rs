@@ -1,0 +1,257 @@
+//! The four zones, and where everything in them lies.
+//!
+//! A path is decided here and nowhere else. Names that come from a source are percent-encoded, so that no slice can leave its
+//! folder. Paths of parts and typed files are written into receipts and read from there; only what is found by listing is parsed.
+
+use headwater_contract::Zone;
+
+use crate::store::Store;
+
+/// The stores of a lake.
+#[derive(Clone, Debug)]
+pub struct Zones {
+    /// Bodies as sent, receipts, quarantine, keys and history of dimensions.
+    pub raw: Store,
+    /// Typed tables.
+    pub cleansed: Store,
+    /// Facts and dimensions.
+    pub curated: Store,
+    /// Samples and features with an owner and an end date.
+    pub exploration: Store,
+}
+
+impl Zones {
+    /// The store of `zone`.
+    pub fn get(&self, zone: Zone) -> &Store {
+        match zone {
+            Zone::Raw => &self.raw,
+            Zone::Cleansed => &self.cleansed,
+            Zone::Curated => &self.curated,
+            Zone::Exploration => &self.exploration,
+        }
+    }
+}
+
+/// Builds and reads the paths of a lake, each relative to its zone.
+pub mod layout {
+    use chrono::{DateTime, Utc};
+    use headwater_contract::{Bounds, Slice, StreamName, TableName, Window, decode_segment, encode_segment};
+    use ulid::Ulid;
+
+    /// The lake's id, in raw.
+    pub const LAKE: &str = "_headwater/lake.json";
+    /// Folder of ledger claims, in raw.
+    pub const CLAIMS: &str = "_headwater";
+    /// Folder of keys and history of dimensions, in raw.
+    pub const STATE: &str = "_state";
+    /// Folder of a whole stream's typed files, where a slice's folder stands for sliced ones.
+    const WHOLE: &str = "_";
+
+    /// The folder of a stream in raw.
+    pub fn stream_folder(stream: &StreamName) -> String {
+        format!("{}/{}", encode_segment(stream.source().as_str()), encode_segment(stream.stream()))
+    }
+
+    fn slice_folder(slice: &Slice) -> String {
+        if slice.is_whole() { String::new() } else { format!("slice={}/", encode_segment(slice.as_str())) }
+    }
+
+    /// The day that a window's parts are filed under: its start, or for a link of a chain the day of the attempt.
+    fn day(window: &Window, attempt: Ulid) -> String {
+        let at = match &window.bounds {
+            Bounds::Range(range) => range.from(),
+            Bounds::Snapshot { read_at } => *read_at,
+            Bounds::Link { .. } => {
+                let millis = i64::try_from(attempt.timestamp_ms()).unwrap_or_default();
+                DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::UNIX_EPOCH)
+            }
+        };
+        at.format("%Y-%m-%d").to_string()
+    }
+
+    /// The folder of one attempt's parts, in raw.
+    pub fn attempt_folder(stream: &StreamName, window: &Window, generation: u64, attempt: Ulid) -> String {
+        let (folder, slice, day) = (stream_folder(stream), slice_folder(&window.slice), day(window, attempt));
+        format!("{folder}/{slice}date={day}/{}.g{generation}/{attempt}", window.name())
+    }
+
+    /// One part of an attempt, in raw.
+    pub fn part_path(stream: &StreamName, window: &Window, generation: u64, attempt: Ulid, number: u32) -> String {
+        format!("{}/part-{number:05}.parquet", attempt_folder(stream, window, generation, attempt))
+    }
+
+    /// The folder of a stream's receipts, in raw.
+    pub fn receipts_prefix(stream: &StreamName) -> String {
+        format!("{}/_receipts", stream_folder(stream))
+    }
+
+    /// The folder of one window's receipts, in raw.
+    pub fn window_receipts_prefix(stream: &StreamName, window: &Window) -> String {
+        format!("{}/{}{}", receipts_prefix(stream), slice_folder(&window.slice), window.name())
+    }
+
+    /// The receipt of a generation, in raw.
+    pub fn receipt_path(stream: &StreamName, window: &Window, generation: u64) -> String {
+        format!("{}/g{generation}.json", window_receipts_prefix(stream, window))
+    }
+
+    /// The window and generation that a receipt's path names; `None` when `path` is no receipt of `stream`.
+    pub fn parse_receipt_path(stream: &StreamName, path: &str) -> Option<(Window, u64)> {
+        let rest = path.strip_prefix(&receipts_prefix(stream))?.strip_prefix('/')?;
+        let (folder, file) = rest.rsplit_once('/')?;
+        let generation = file.strip_prefix('g')?.strip_suffix(".json")?.parse().ok()?;
+        let (slice, name) = match folder.split_once('/') {
+            Some((slice, name)) => (Slice::named(decode_segment(slice.strip_prefix("slice=")?)?), name),
+            None => (Slice::whole(), folder),
+        };
+        Some((Window::parse(slice, name).ok()?, generation))
+    }
+
+    /// The quarantined records of an attempt that had too many for its receipt, in raw.
+    pub fn quarantine_path(stream: &StreamName, window: &Window, generation: u64, attempt: Ulid) -> String {
+        let (folder, slice) = (stream_folder(stream), slice_folder(&window.slice));
+        format!("{folder}/_quarantine/{slice}{}.g{generation}.{attempt}.parquet", window.name())
+    }
+
+    /// The folder of a table, in its zone: `<schema>/<table>`.
+    pub fn table_path(table: &TableName) -> String {
+        format!("{}/{}", encode_segment(&table.schema), encode_segment(&table.table))
+    }
+
+    /// The folder of keys and history of a dimension, in raw.
+    pub fn state_path(star: &str, dimension: &str) -> String {
+        format!("{STATE}/{}/{}", encode_segment(star), encode_segment(dimension))
+    }
+
+    /// What the path of a typed file tells.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct TypedPath {
+        /// The window whose rows it holds.
+        pub window: Window,
+        /// The generation that was read.
+        pub generation: u64,
+        /// The attempt that wrote it.
+        pub attempt: Ulid,
+        /// Its number within the attempt, from 0.
+        pub number: u32,
+    }
+
+    /// A typed file, relative to its table's folder: `<slice or _>/<window>.g<generation>.<attempt>-00000.parquet`.
+    pub fn typed_path(typed: &TypedPath) -> String {
+        let slice = match typed.window.slice.as_str() {
+            "" => WHOLE.to_owned(),
+            // The one slice whose name would be taken for the whole stream.
+            WHOLE => "%5F".to_owned(),
+            other => encode_segment(other),
+        };
+        let TypedPath { window, generation, attempt, number } = typed;
+        format!("{slice}/{}.g{generation}.{attempt}-{number:05}.parquet", window.name())
+    }
+
+    /// Reads the path of a typed file back; `None` when another writer made it.
+    pub fn parse_typed_path(path: &str) -> Option<TypedPath> {
+        let (slice, file) = path.split_once('/')?;
+        let slice = if slice == WHOLE { Slice::whole() } else { Slice::named(decode_segment(slice)?) };
+        let (rest, number) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
+        let (rest, attempt) = rest.rsplit_once('.')?;
+        let (name, generation) = rest.rsplit_once(".g")?;
+        Some(TypedPath {
+            window: Window::parse(slice, name).ok()?,
+            generation: generation.parse().ok()?,
+            attempt: Ulid::from_string(attempt).ok()?,
+            number: number.parse().ok()?,
+        })
+    }
+
+    /// The n-th claim of a ledger on the lake, in raw.
+    pub fn claim_path(number: u64) -> String {
+        format!("{CLAIMS}/ledger-{number}.json")
+    }
+
+    /// The number of the claim at `path`; `None` when it is none.
+    pub fn parse_claim_path(path: &str) -> Option<u64> {
+        path.strip_prefix(CLAIMS)?.strip_prefix("/ledger-")?.strip_suffix(".json")?.parse().ok()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use headwater_contract::{TimeRange, Zone};
+
+        use super::*;
+
+        fn windows() -> Vec<Window> {
+            let at = |millis: i64| DateTime::from_timestamp_millis(1_709_251_200_000 + millis).unwrap();
+            let range = TimeRange::new(at(0), at(86_400_000)).unwrap();
+            let fraction = TimeRange::new(at(5), at(86_400_000)).unwrap();
+            let slices = ["", "_", "..", "a/b", "owner/repo.g1", "slice=x", "%5F", "ä b-1"].map(Slice::named);
+            slices
+                .into_iter()
+                .flat_map(|slice| {
+                    [
+                        Window::range(slice.clone(), range),
+                        Window::range(slice.clone(), fraction),
+                        Window::link(slice.clone(), 3, "token"),
+                        Window::snapshot(slice, at(7)),
+                    ]
+                })
+                .collect()
+        }
+
+        #[test]
+        fn foreign_paths_are_nobodys() {
+            let stream: StreamName = "shop.orders".parse().unwrap();
+            for path in [
+                "shop/orders/_receipts/x/g1.json",
+                "shop/other/_receipts/c_1_a/g1.json",
+                "shop/orders/_receipts/c_1_a/1.json",
+            ] {
+                assert_eq!(parse_receipt_path(&stream, path), None, "{path}");
+            }
+            for path in ["part-00000-uuid.snappy.parquet", "_/x.parquet", "_/c_1_a.g1.01-00000.parquet"] {
+                assert_eq!(parse_typed_path(path), None, "{path}");
+            }
+            assert_eq!(parse_claim_path("_headwater/ledger-x.json"), None);
+        }
+
+        #[test]
+        fn paths_read_back_and_differ_for_every_window() {
+            let stream: StreamName = "shop.orders".parse().unwrap();
+            let attempt = Ulid::from_parts(1_709_251_200_000, 7);
+            let mut seen = std::collections::BTreeSet::new();
+            for window in windows() {
+                let path = receipt_path(&stream, &window, 2);
+                assert_eq!(parse_receipt_path(&stream, &path), Some((window.clone(), 2)), "{path}");
+                let typed = TypedPath { window: window.clone(), generation: 2, attempt, number: 1 };
+                let typed_path = typed_path(&typed);
+                assert_eq!(parse_typed_path(&typed_path), Some(typed), "{typed_path}");
+                assert!(!typed_path.contains("..") && !path.contains("/../"), "{typed_path} {path}");
+                assert!(
+                    seen.insert(path)
+                        && seen.insert(typed_path)
+                        && seen.insert(part_path(&stream, &window, 2, attempt, 0))
+                );
+            }
+            assert_eq!(parse_claim_path(&claim_path(12)), Some(12));
+        }
+
+        #[test]
+        fn folders_are_those_that_the_documentation_names() {
+            let stream: StreamName = "shop.orders".parse().unwrap();
+            let at = |day: i64| DateTime::from_timestamp(1_709_251_200 + day * 86_400, 0).unwrap();
+            let window = Window::range(Slice::named("eu"), TimeRange::new(at(0), at(1)).unwrap());
+            let attempt = Ulid::from_parts(0, 0);
+            assert_eq!(
+                part_path(&stream, &window, 1, attempt, 0),
+                "shop/orders/slice=eu/date=2024-03-01/t_20240301T000000Z_20240302T000000Z.g1/00000000000000000000000000/part-00000.parquet"
+            );
+            assert_eq!(
+                receipt_path(&stream, &window, 1),
+                "shop/orders/_receipts/slice=eu/t_20240301T000000Z_20240302T000000Z/g1.json"
+            );
+            assert_eq!(
+                table_path(&TableName::new(Zone::Cleansed, "shop", "orders__versions")),
+                "shop/orders__versions"
+            );
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! The command line as plain data: commands, flags and the help that people read.
+//!
+//! Names follow the habits of the trade (ARCHITECTURE.md § Words says what each word means here). Stdout carries data only;
+//! everything a person reads beside it goes to stderr.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use headwater_catalog::RoleName;
+use headwater_contract::TableName;
+use headwater_lake::steps::Step;
+
+/// Pulls data from REST APIs into a lake that heals its own gaps, and builds star schemas from it.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, max_term_width = 110, propagate_version = false, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Folder of the project (where `headwater.yaml` is)
+    #[arg(short = 'C', long = "project", value_name = "FOLDER", global = true, default_value = ".")]
+    pub project: PathBuf,
+    /// What to write to stdout
+    #[arg(short, long, value_enum, global = true, default_value_t = Format::Text)]
+    pub output: Format,
+    /// Say less on stderr; errors are always said
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log to stderr: -v what happens, -vv why
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// The time of day at which the process believes to start, for tests of what is due later
+    #[arg(long, global = true, hide = true, value_name = "INSTANT")]
+    pub clock: Option<DateTime<Utc>>,
+}
+
+/// What stdout carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Everything that the runner can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show all of it in under a minute: load, outage, crash, healing, star, answers
+    Demo(DemoArgs),
+    /// Start a project in this folder
+    Init(InitArgs),
+    /// What can be read
+    Connectors {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConnectorsCommand,
+    },
+    /// Ask each source one cheap question per stream: does it answer, does the credential do
+    Check(Selection),
+    /// Show what is due and not read; requests nothing that a plan does not need, writes nothing
+    Plan(PlanArgs),
+    /// Read what is due, then build the stars whose inputs changed
+    Run(RunArgs),
+    /// Read every window of a range again
+    Backfill(BackfillArgs),
+    /// Coverage of each stream, gaps with their cause, held windows
+    Status(Selection),
+    /// Runs of the past
+    Runs {
+        /// What to do.
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// Records and windows that failed the gate
+    Quarantine {
+        /// What to do.
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// Ask the lake in SQL: `select … from zone.schema.table`
+    Query(QueryArgs),
+    /// Keep reading by the project's schedules, until it is stopped
+    Schedule(ScheduleArgs),
+    /// Facts and dimensions in curated
+    Star {
+        /// What to do.
+        #[command(subcommand)]
+        command: StarCommand,
+    },
+    /// Samples and features of people, with an owner and an end date
+    Explore {
+        /// What to do.
+        #[command(subcommand)]
+        command: ExploreCommand,
+    },
+    /// Every table with columns, freshness, owner and where it comes from
+    Catalog {
+        /// What to do.
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
+    /// The database of window states
+    Ledger {
+        /// What to do.
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Make cleansed or curated again from raw, without a request
+    Rebuild {
+        /// What to do.
+        #[command(subcommand)]
+        command: RebuildCommand,
+    },
+    /// A Power BI project of a star
+    Powerbi {
+        /// What to do.
+        #[command(subcommand)]
+        command: PowerbiCommand,
+    },
+    /// Serve the sandbox: a small shop's API, made up, on this machine
+    Sandbox(SandboxArgs),
+    /// Completions for a shell, to stdout
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which streams.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Selection {
+    /// Sources or streams; all of the project when none is named
+    #[arg(value_name = "SOURCE[.STREAM]")]
+    pub streams: Vec<String>,
+}
+
+/// `demo`
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// A folder that is empty or not there yet
+    #[arg(default_value = "headwater-demo")]
+    pub folder: PathBuf,
+}
+
+/// `init`
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// The folder; this one when none is named
+    pub folder: Option<PathBuf>,
+    /// The connector to begin with
+    #[arg(long, value_name = "NAME", default_value = "sandbox")]
+    pub connector: String,
+}
+
+/// `connectors …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConnectorsCommand {
+    /// All connectors, ours and the project's
+    List,
+    /// One connector: settings, streams, windows, what is assumed
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// What a manifest lacks, with lines
+    Lint {
+        /// Its name, or the path of a file.
+        name: String,
+    },
+}
+
+/// `plan`
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// Which streams.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// As `run --now` would
+    #[arg(long)]
+    pub now: bool,
+}
+
+/// `run`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Which streams.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Read lists and chains although they are not due, and try what waits or was stopped
+    #[arg(long)]
+    pub now: bool,
+    /// Build no star
+    #[arg(long)]
+    pub no_star: bool,
+    /// Send what a plan needs, write nothing, show what would be read
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End with code 4 when any record was quarantined
+    #[arg(long)]
+    pub strict: bool,
+    /// Stop at a step of the protocol and wait to be killed
+    #[arg(long, hide = true, value_name = "STEP")]
+    pub pause_at: Option<Step>,
+}
+
+/// `backfill`
+#[derive(Clone, Debug, Args)]
+pub struct BackfillArgs {
+    /// Which streams.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// First UTC day or instant of the range
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub from: DateTime<Utc>,
+    /// First UTC day or instant after the range
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub until: DateTime<Utc>,
+    /// Build no star
+    #[arg(long)]
+    pub no_star: bool,
+    /// Show what would be read, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End with code 4 when any record was quarantined
+    #[arg(long)]
+    pub strict: bool,
+    /// Stop at a step of the protocol and wait to be killed
+    #[arg(long, hide = true, value_name = "STEP")]
+    pub pause_at: Option<Step>,
+}
+
+/// `runs …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The latest runs
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run, window by window
+    Show {
+        /// Its id; `last` for the latest.
+        #[arg(default_value = "last")]
+        run: String,
+    },
+}
+
+/// One stream's window.
+#[derive(Clone, Debug, Args)]
+pub struct WindowArgs {
+    /// The stream
+    #[arg(value_name = "SOURCE.STREAM")]
+    pub stream: String,
+    /// The window's name, as `quarantine list` shows it
+    pub window: String,
+    /// The slice, where the stream has slices
+    #[arg(long, default_value = "")]
+    pub slice: String,
+}
+
+/// `quarantine …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Held windows and quarantined records
+    List(Selection),
+    /// The records of one window, with reason and bytes
+    Show {
+        /// The window.
+        #[command(flatten)]
+        window: WindowArgs,
+        /// How many records
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Release a held window as it is
+    Accept {
+        /// The window.
+        #[command(flatten)]
+        window: WindowArgs,
+    },
+    /// Read a window's stored bodies again under the present contract, without a request
+    Replay {
+        /// The window.
+        #[command(flatten)]
+        window: WindowArgs,
+    },
+}
+
+/// `query`
+#[derive(Clone, Debug, Args)]
+pub struct QueryArgs {
+    /// One SELECT over tables named `zone.schema.table`
+    pub sql: String,
+    /// Ask as this role; it only narrows what you may read
+    #[arg(long = "as", value_name = "ROLE")]
+    pub role: Option<RoleName>,
+    /// Rows to print at most
+    #[arg(long, default_value_t = 1_000)]
+    pub limit: usize,
+}
+
+/// `schedule`
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ScheduleArgs {
+    /// Look once at what is due by now, then end: for cron, systemd timers and container jobs
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `star …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum StarCommand {
+    /// Stars of the project
+    List,
+    /// Build stars now, changed inputs or not
+    Build {
+        /// Which; all when none is named
+        stars: Vec<String>,
+        /// Stop at a step of the protocol and wait to be killed
+        #[arg(long, hide = true, value_name = "STEP")]
+        pause_at: Option<Step>,
+    },
+}
+
+/// `explore …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ExploreCommand {
+    /// Keep the answer of a query as `exploration.<owner>.<name>`
+    Create {
+        /// Its name
+        name: String,
+        /// One SELECT over tables that you may read
+        #[arg(long)]
+        sql: String,
+        /// The day on which it may be dropped
+        #[arg(long, value_name = "DAY")]
+        until: NaiveDate,
+        /// Whose it is; you when nobody is named
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// What there is, whose, and until when
+    List,
+    /// Delete one
+    Drop {
+        /// `exploration.<owner>.<name>`
+        table: TableName,
+    },
+}
+
+/// `catalog …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// All tables
+    List {
+        /// Only tables with these words in name, meaning, columns or tags
+        text: Option<String>,
+        /// Only this zone
+        #[arg(long)]
+        zone: Option<String>,
+    },
+    /// One table: columns, freshness, lineage
+    Show {
+        /// `zone.schema.table`
+        table: TableName,
+    },
+}
+
+/// `ledger …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Make a new ledger from receipts and Delta logs, and claim the lake with it
+    Rebuild,
+}
+
+/// `rebuild …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum RebuildCommand {
+    /// Cleansed tables, from raw and its receipts
+    Cleansed(Selection),
+    /// Stars, from cleansed and the kept keys and history
+    Curated {
+        /// Which; all when none is named
+        stars: Vec<String>,
+    },
+}
+
+/// `powerbi …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum PowerbiCommand {
+    /// Write a PBIP folder: tables, relationships, measures
+    Export {
+        /// The star
+        #[arg(long)]
+        star: String,
+        /// The folder to write
+        #[arg(long = "out", value_name = "FOLDER", default_value = "powerbi")]
+        folder: PathBuf,
+        /// Where Power BI finds curated, when not where we do: a folder or an ADLS URL
+        #[arg(long, value_name = "FOLDER|URL")]
+        location: Option<String>,
+    },
+}
+
+/// `sandbox`
+#[derive(Clone, Debug, Args)]
+pub struct SandboxArgs {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8787)]
+    pub port: u16,
+    /// Orders in the shop's first days
+    #[arg(long, default_value_t = 50_000)]
+    pub orders: u32,
+    /// Days that the orders are spread over, up to the clock's start
+    #[arg(long, default_value_t = 60)]
+    pub days: u32,
+    /// The seed that everything is made from
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// The day on which the shop opened
+    #[arg(long, value_name = "DAY")]
+    pub opens: Option<NaiveDate>,
+    /// What its clock shows at the start
+    #[arg(long, value_name = "INSTANT")]
+    pub clock_start: Option<DateTime<Utc>>,
+    /// Seconds of the shop in one of ours; 0 stands still
+    #[arg(long, default_value_t = 0)]
+    pub pace: u32,
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = text.parse::<NaiveDate>().map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc());
+    day.or_else(|_| text.parse())
+        .map_err(|_| format!("`{text}` is neither a day (2024-03-01) nor an instant (2024-03-01T06:00:00Z)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rejects_what_is_no_day_no_step_and_no_role() {
+        for line in [
+            "backfill --from yesterday --until 2024-01-01",
+            "run --pause-at nowhere",
+            "query select --as Analyst",
+            "catalog show gold.a.b",
+            "run -o xml",
+            "backfill --from 2024-01-01",
+        ] {
+            assert!(Cli::try_parse_from(std::iter::once("headwater").chain(line.split(' '))).is_err(), "{line}");
+        }
+        assert_eq!(instant("2024-03-01"), instant("2024-03-01T00:00:00Z"));
+    }
+}

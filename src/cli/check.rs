@@ -1,0 +1,37 @@
+//! `headwater check`: one cheap question per stream.
+
+use headwater_contract::Explain;
+use serde_json::json;
+
+use crate::cli::Desk;
+use crate::cli::args::Selection;
+use crate::cli::failure::Ended;
+use crate::cli::output::table;
+use crate::run::Problem;
+
+pub(crate) async fn check(desk: &Desk, selection: &Selection) -> Ended {
+    let house = desk.open_with(None, true).await?;
+    let (mut rows, mut values, mut code) = (vec![["stream", "answer"].map(String::from).to_vec()], Vec::new(), 0);
+    for open in house.sources(&selection.streams)? {
+        let report = open.source.check().await?;
+        for checked in report.streams {
+            if !open.streams.iter().any(|stream| stream.contract.name.stream() == checked.stream) {
+                continue;
+            }
+            let name = format!("{}.{}", open.name, checked.stream);
+            match checked.outcome {
+                Ok(records) => {
+                    rows.push(vec![name.clone(), format!("good: {records} records on the first page")]);
+                    values.push(json!({ "stream": name, "is_good": true, "records": records }));
+                }
+                Err(error) => {
+                    rows.push(vec![name.clone(), format!("[{}] {error}; {}", error.code(), error.fix())]);
+                    values.push(json!({ "stream": name, "is_good": false, "error": Problem::of(&error) }));
+                    code = if code == 0 { error.kind().exit_code() } else { code };
+                }
+            }
+        }
+    }
+    desk.output.data(&values, || table(&rows));
+    Ok(code)
+}

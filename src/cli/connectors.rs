@@ -1,0 +1,133 @@
+//! `headwater connectors`: what can be read, and how well it is described.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use headwater_connectors::{Connector, Library, lint};
+use headwater_contract::ErrorKind;
+use serde_json::json;
+
+use crate::cli::Desk;
+use crate::cli::args::ConnectorsCommand;
+use crate::cli::failure::{Ended, Failure};
+use crate::cli::output::table;
+use crate::project::ProjectError;
+
+pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
+    // A project is not needed: without one there are the built-in connectors.
+    let folder = desk.environment.folder.join(&desk.global.project).join("connectors");
+    let library = Library::embedded().with_folder(&folder)?;
+    match command {
+        ConnectorsCommand::List => list(desk, &library),
+        ConnectorsCommand::Show { name } => show(desk, &*library.get(name)?),
+        ConnectorsCommand::Lint { name } => lint_one(desk, &library, name),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
+fn list(desk: &Desk, library: &Library) -> Ended {
+    let built_in: Vec<&str> = Library::embedded_texts().map(|(file, _)| file).collect();
+    let mut rows = vec![["connector", "title", "streams", "from"].map(String::from).to_vec()];
+    let mut listed = Vec::new();
+    for info in library.list() {
+        let is_built_in = built_in.contains(&info.origin.as_str());
+        let hides = built_in.contains(&format!("{}.yaml", info.name).as_str());
+        let from = match (is_built_in, hides) {
+            (true, _) => "headwater".to_owned(),
+            (false, true) => "this project (instead of ours)".to_owned(),
+            (false, false) => "this project".to_owned(),
+        };
+        let streams = if info.streams.is_empty() {
+            format!("{} templates", info.templates.len())
+        } else {
+            info.streams.len().to_string()
+        };
+        rows.push(vec![info.name.clone(), info.title.clone(), streams, from.clone()]);
+        listed.push(json!({
+            "name": info.name, "title": info.title, "docs": info.docs, "from": from, "origin": info.origin,
+            "streams": info.streams.iter().map(|stream| &stream.name).collect::<Vec<_>>(), "templates": info.templates,
+        }));
+    }
+    desk.output.data(&listed, || table(&rows));
+    let broken = library.broken();
+    for error in &broken {
+        desk.output.note(headwater_contract::Report(error));
+    }
+    Ok(if broken.is_empty() { 0 } else { ErrorKind::Config.exit_code() })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
+fn show(desk: &Desk, connector: &Connector) -> Ended {
+    let (info, settings) = (connector.info(), connector.settings());
+    let value = json!({
+        "name": info.name, "title": info.title, "docs": info.docs, "origin": info.origin, "auth": info.auth,
+        "settings": settings, "templates": info.templates,
+        "streams": info.streams.iter().map(|stream| json!({
+            "name": stream.name, "title": stream.title, "kind": stream.kind, "key": stream.key, "docs": stream.docs,
+            "children": stream.children, "best_effort": stream.best_effort,
+        })).collect::<Vec<_>>(),
+    });
+    desk.output.data(&value, || {
+        let mut text = format!(
+            "{} ({})\n{}\nmanifest  {}\nauth      {}\n",
+            info.title, info.name, info.docs, info.origin, info.auth
+        );
+        let mut rows = vec![["setting", "", "what it is"].map(String::from).to_vec()];
+        for setting in &settings {
+            let need = match (&setting.default, setting.is_required, setting.secret) {
+                (_, true, true) => "required, secret".to_owned(),
+                (_, true, false) => "required".to_owned(),
+                (Some(default), ..) => format!("default {default}"),
+                (None, ..) => "optional".to_owned(),
+            };
+            rows.push(vec![setting.name.clone(), need, setting.help.clone()]);
+        }
+        text.push_str(&format!("\n{}", table(&rows)));
+        let mut rows = vec![["stream", "kind", "key", "a row is"].map(String::from).to_vec()];
+        for stream in &info.streams {
+            rows.push(vec![stream.name.clone(), stream.kind.to_string(), stream.key.join(", "), stream.title.clone()]);
+            rows.extend(
+                stream
+                    .children
+                    .iter()
+                    .map(|child| vec![format!("  {child}"), String::new(), String::new(), String::new()]),
+            );
+        }
+        rows.extend(
+            info.templates
+                .iter()
+                .map(|name| vec![name.clone(), "template".into(), String::new(), "said by the project".into()]),
+        );
+        text.push_str(&format!("\n{}", table(&rows)));
+        text
+    });
+    Ok(0)
+}
+
+fn lint_one(desk: &Desk, library: &Library, name: &str) -> Ended {
+    let path = Path::new(name);
+    let connector = if path.extension().is_some() {
+        let text = fs_err::read_to_string(desk.environment.folder.join(path)).map_err(ProjectError::from)?;
+        Arc::new(Connector::parse(&text, name).map_err(Failure::from)?)
+    } else {
+        library.get(name)?
+    };
+    let findings = lint::lint(&connector);
+    let value: Vec<_> = findings
+        .iter()
+        .map(|finding| json!({ "code": finding.code, "path": finding.path, "line": finding.line, "message": finding.message }))
+        .collect();
+    let origin = connector.info().origin;
+    desk.output.data(&value, || {
+        let line = |finding: &lint::Finding| {
+            let line = finding.line.map_or_else(String::new, |line| format!(":{line}"));
+            format!("{origin}{line} {} [{}] {}", finding.path, finding.code, finding.message)
+        };
+        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    if findings.is_empty() {
+        desk.output.note(format!("{origin}: nothing to mend"));
+        return Ok(0);
+    }
+    Ok(ErrorKind::Config.exit_code())
+}

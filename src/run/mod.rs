@@ -1,0 +1,34 @@
+//! A run: plan → extract → gate → land → cleanse → star, a file a step.
+
+pub mod coverage;
+pub mod order;
+pub mod plan;
+pub mod source_time;
+
+mod commit;
+mod decode;
+mod error;
+mod event;
+mod known;
+mod presence;
+mod record;
+mod repair;
+mod report;
+mod runner;
+mod source;
+mod star;
+mod status;
+mod stop;
+mod stream;
+mod window;
+
+pub use error::RunError;
+pub use event::{Listener, RunEvent};
+pub use presence::Presence;
+pub use repair::Decision;
+pub use report::{Outcome, Problem, RunReport, StarReport, StarTable, StreamReport, WindowReport};
+pub use runner::{RunOptions, StreamDue};
+pub use source::{OpenSource, OpenStream, Opener, unknown};
+pub use status::{Gap, StreamStatus};
+pub use stop::Stop;
+pub(crate) use window::why_text;
