@@ -11,6 +11,7 @@
 pub mod auth;
 mod connector;
 pub mod decoding;
+pub mod description;
 mod error;
 pub mod expression;
 mod library;
@@ -22,6 +23,7 @@ pub mod slicing;
 mod source;
 mod stream;
 mod transport;
+pub mod verify;
 pub mod windowing;
 
 pub use connector::{Connector, ConnectorInfo, StreamInfo};

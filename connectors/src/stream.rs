@@ -230,6 +230,16 @@ impl Stream {
         })
     }
 
+    /// Its columns.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The columns that identify a row.
+    pub(crate) fn key(&self) -> &[String] {
+        &self.key
+    }
+
     /// The facts of a page that reading this stream needs.
     pub(crate) fn facts(&self) -> PageFacts {
         let mut facts = self.pagination.facts();

@@ -1,0 +1,298 @@
+//! The facts of a stream that a description can speak to, gathered from the complete stream.
+//!
+//! This is the one place that knows the vocabulary of manifests: a new variant of pagination or decoding is taught here and nowhere else
+//! in `verify`.
+
+use std::collections::BTreeMap;
+
+use headwater_contract::{Column, TimestampFormat};
+use serde_json::Value;
+
+use super::report::FactKind;
+use crate::connector::Connector;
+use crate::decoding::{Decoding, Pointer};
+use crate::expression::{Scope, Template};
+use crate::manifest::{BodyManifest, Manifest, ManifestError, Method, SettingType};
+use crate::pagination::Pagination;
+use crate::stream::Stream;
+
+/// Where a value of the request travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Query,
+    Header,
+    Form,
+    Body(Pointer),
+}
+
+/// A name that the request sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) kind: FactKind,
+    pub(crate) name: String,
+    pub(crate) way: Way,
+    /// The value, where it is always the same.
+    pub(crate) value: Option<Value>,
+    /// How an instant is written, for a window's bounds.
+    pub(crate) format: Option<TimestampFormat>,
+}
+
+/// Something that pagination reads from an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Read {
+    /// A field of the body.
+    Body(Pointer),
+    /// A boolean of the body.
+    Flag(Pointer),
+    /// A field of each record.
+    Record(Pointer),
+    /// A header.
+    Header(String),
+}
+
+/// A column and where its value stands in the record; `None` when it is made, not read.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnFact {
+    pub(crate) column: Column,
+    pub(crate) pointer: Option<Pointer>,
+}
+
+/// Where the paths of an API start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Base {
+    /// `None` where a project says it.
+    pub(crate) host: Option<String>,
+    pub(crate) segments: Vec<String>,
+    /// A project may put the product under another path.
+    pub(crate) is_movable: bool,
+}
+
+/// Everything of a stream that a description can speak to.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamFacts {
+    pub(crate) stream: String,
+    pub(crate) has_docs: bool,
+    pub(crate) base: Base,
+    /// Segments of the path: `{}` for a name, `{+}` for a name that spans segments.
+    pub(crate) path: Vec<String>,
+    pub(crate) path_text: String,
+    pub(crate) method: &'static str,
+    pub(crate) sent: Vec<Sent>,
+    /// The list of records; `None` when the answer is no JSON.
+    pub(crate) records: Option<Pointer>,
+    pub(crate) key: Vec<String>,
+    /// The column whose time decides, and how it is written.
+    pub(crate) cursor: Option<(String, TimestampFormat)>,
+    pub(crate) columns: Vec<ColumnFact>,
+    pub(crate) read: Vec<Read>,
+}
+
+/// The facts of all streams, in the manifest's order; a stream's list of keys follows it.
+pub(crate) fn facts(connector: &Connector) -> Result<Vec<StreamFacts>, ManifestError> {
+    let manifest = connector.manifest();
+    let base = base(manifest);
+    let streams = connector.complete(&BTreeMap::new())?;
+    Ok(streams.iter().map(|stream| of_stream(manifest, &base, stream)).collect())
+}
+
+fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
+    let path = with_defaults(manifest, stream.request.path.as_str());
+    let owner = stream.name.strip_suffix("__keys").unwrap_or(&stream.name);
+    let own = manifest.streams.get(owner).and_then(|own| own.docs.clone());
+    let docs = own.or_else(|| manifest.defaults.as_ref()?.docs.clone()).unwrap_or_default();
+    let columns = stream
+        .columns()
+        .iter()
+        .map(|column| ColumnFact { pointer: Some(Pointer::parse(&column.pointer)), column: column.clone() });
+    StreamFacts {
+        stream: stream.name.clone(),
+        has_docs: docs.starts_with("https://") || docs.starts_with("http://"),
+        base: base.clone(),
+        path: segments(&path),
+        path_text: stream.request.path.as_str().to_owned(),
+        method: match stream.request.method {
+            _ if stream.request.body.is_some() => "post",
+            Method::Get => "get",
+            Method::Post => "post",
+        },
+        sent: sent(manifest, stream),
+        records: match stream.decoding {
+            Decoding::Json => Some(stream.records.clone()),
+            Decoding::JsonLines => None,
+        },
+        key: stream.key().to_vec(),
+        cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),
+        columns: columns.collect(),
+        read: read(stream),
+    }
+}
+
+/// The base address with the defaults of settings filled in.
+fn base(manifest: &Manifest) -> Base {
+    let text = manifest.http.base_url.as_str();
+    let is_movable = manifest
+        .http
+        .base_url
+        .names()
+        .any(|name| manifest.settings.get(name).is_some_and(|setting| setting.setting_type == SettingType::Origin));
+    let text = with_defaults(manifest, text);
+    let (host, path) = match text.split_once("://") {
+        Some((_, rest)) => match rest.split_once('/') {
+            Some((host, path)) => (Some(host.to_owned()), path.to_owned()),
+            None => (Some(rest.to_owned()), String::new()),
+        },
+        None => (None, text.split_once('/').map(|(_, path)| path.to_owned()).unwrap_or_default()),
+    };
+    Base { host: host.filter(|host| !host.contains('{')), segments: segments(&path), is_movable }
+}
+
+/// A text with placeholders, those of plain settings with a default filled in.
+fn with_defaults(manifest: &Manifest, text: &str) -> String {
+    let mut text = text.to_owned();
+    for (name, setting) in manifest.settings.iter().filter(|(_, setting)| !setting.secret) {
+        if let Some(default) = &setting.default {
+            text = text.replace(&format!("{{{name}}}"), &default.to_string());
+            text = text.replace(&format!("{{+{name}}}"), &default.to_string());
+        }
+    }
+    text
+}
+
+/// Segments with `{}` for a name and `{+}` for a name that spans segments.
+fn segments(path: &str) -> Vec<String> {
+    let is_spanning = |segment: &str| segment.starts_with("{+");
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| {
+            let one = crate::description::path_segments(segment).pop().unwrap_or_default();
+            if is_spanning(segment) { "{+}".to_owned() } else { one }
+        })
+        .collect()
+}
+
+/// Headers that no description lists as parameters.
+const UNLISTED_HEADERS: [&str; 5] = ["accept", "authorization", "content-type", "user-agent", "accept-encoding"];
+
+fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
+    let mut all = Vec::new();
+    let request = &stream.request;
+    let way = |param: &str| if param.starts_with('/') { Way::Body(Pointer::parse(param)) } else { Way::Query };
+    let field = stream.window.as_ref().map(|window| window.policy.field.clone()).unwrap_or_default();
+    let name_of = |text: &str| text.replace("{field}", &field);
+    let mut add = |kind, name: &str, way, value: Option<Value>, format| {
+        all.push(Sent { kind, name: name.to_owned(), way, value, format });
+    };
+    if let Some(window) = &stream.window {
+        for param in std::iter::once(&window.request.from).chain(&window.request.until) {
+            let name = name_of(param.as_str());
+            add(FactKind::Window, &name, way(&name), None, Some(window.sent_format.clone()));
+        }
+    }
+    for param in
+        paging_params(&stream.pagination).into_iter().chain(stream.chain.iter().map(|chain| chain.param.as_str()))
+    {
+        add(FactKind::Paging, param, way(param), None, None);
+    }
+    if let Some(size) = &request.page_size {
+        add(FactKind::PageSize, &size.param, way(&size.param), Some(size.value.to_json()), None);
+    }
+    for (name, value) in request.params.iter() {
+        let name = name_of(name);
+        add(FactKind::Filter, &name, way(&name), value.value(&Scope::new()).ok(), None);
+    }
+    match &request.body {
+        Some(BodyManifest::Json(json)) => {
+            for (pointer, value) in leaves(json) {
+                add(FactKind::Filter, &pointer, Way::Body(Pointer::parse(&pointer)), value, None);
+            }
+        }
+        Some(BodyManifest::Form(fields)) => {
+            for (name, value) in fields.iter() {
+                add(FactKind::Filter, name, Way::Form, value.value(&Scope::new()).ok(), None);
+            }
+        }
+        None => {}
+    }
+    for (name, value) in manifest.http.headers.iter().chain(request.headers.iter()) {
+        if !UNLISTED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            add(FactKind::Header, name, Way::Header, value.value(&Scope::new()).ok(), None);
+        }
+    }
+    // A bound that stands in the body's text too is one fact, not two.
+    let mut kept: Vec<Sent> = Vec::new();
+    for one in all {
+        if !kept.iter().any(|known| known.name == one.name && known.way == one.way) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+/// The parameters that a pagination sets.
+fn paging_params(pagination: &Pagination) -> Vec<&str> {
+    match pagination {
+        Pagination::None | Pagination::NextLink(_) | Pagination::NextUrl(_) => Vec::new(),
+        Pagination::LastRecordCursor(strategy) => vec![&strategy.param],
+        Pagination::PageNumber(strategy) => vec![&strategy.param],
+        Pagination::Offset(strategy) => vec![&strategy.param],
+        Pagination::BodyToken(strategy) => vec![&strategy.param],
+        Pagination::AdvancingFrom(strategy) => paging_params(&strategy.pages),
+    }
+}
+
+/// What a pagination reads from an answer.
+fn paging_reads(pagination: &Pagination) -> Vec<Read> {
+    let body = |pointer: &Option<Pointer>| pointer.clone().map(Read::Body);
+    let flag = |pointer: &Option<Pointer>| pointer.clone().map(Read::Flag);
+    match pagination {
+        Pagination::None => Vec::new(),
+        Pagination::LastRecordCursor(strategy) => {
+            vec![Read::Record(strategy.field.clone()), Read::Flag(strategy.more.clone())]
+        }
+        Pagination::PageNumber(strategy) => {
+            [body(&strategy.pages), body(&strategy.total), flag(&strategy.more)].into_iter().flatten().collect()
+        }
+        Pagination::Offset(strategy) => [body(&strategy.total), flag(&strategy.more)].into_iter().flatten().collect(),
+        Pagination::NextLink(_) => vec![Read::Header("Link".to_owned())],
+        Pagination::NextUrl(strategy) => vec![Read::Body(strategy.url.clone())],
+        Pagination::BodyToken(strategy) => {
+            std::iter::once(Read::Body(strategy.token.clone())).chain(flag(&strategy.more)).collect()
+        }
+        Pagination::AdvancingFrom(strategy) => paging_reads(&strategy.pages),
+    }
+}
+
+fn read(stream: &Stream) -> Vec<Read> {
+    let mut all = paging_reads(&stream.pagination);
+    if let Some(chain) = &stream.chain {
+        all.push(Read::Body(chain.next.clone()));
+        all.extend(chain.more.clone().map(Read::Flag));
+    }
+    let cap = stream.window.as_ref().and_then(|window| window.cap.as_ref());
+    all.extend(cap.map(|cap| Read::Body(cap.total.clone())));
+    all
+}
+
+/// The values in a body that the manifest writes out, by pointer; a list of plain values is one value.
+fn leaves(body: &Value) -> Vec<(String, Option<Value>)> {
+    fn visit(value: &Value, pointer: &str, out: &mut Vec<(String, Option<Value>)>) {
+        let below = |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                fields.iter().for_each(|(name, field)| visit(field, &below(name), out));
+            }
+            Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+                items.iter().enumerate().for_each(|(at, item)| visit(item, &below(&at.to_string()), out));
+            }
+            Value::String(text) if Template::parse(text).is_ok_and(|text| text.names().next().is_some()) => {
+                out.push((pointer.to_owned(), None));
+            }
+            Value::String(text) if text.is_empty() => out.push((pointer.to_owned(), None)),
+            plain => out.push((pointer.to_owned(), Some(plain.clone()))),
+        }
+    }
+    let mut out = Vec::new();
+    visit(body, "", &mut out);
+    out.retain(|(pointer, _)| !pointer.is_empty());
+    out
+}

@@ -1,0 +1,132 @@
+//! Holds a manifest against the vendor's own description of its API, fact by fact.
+//!
+//! *Contradicted* is said only where the description really says otherwise: a path that is missing among its described neighbours, a
+//! parameter that a list leaves out, a field that a closed schema does not name. Everything else that is not found is *not covered*.
+
+mod answer;
+mod facts;
+mod path;
+mod report;
+mod request;
+
+pub use report::{Counts, DocumentInfo, FactKind, FactReport, Standing, StreamReport, Verdict, VerifyReport};
+
+use crate::connector::Connector;
+use crate::description::{Description, Operation, Provenance};
+use crate::manifest::ManifestError;
+use facts::StreamFacts;
+use path::{PathFound, PathMatch};
+use request::Finding;
+
+/// Judges every fact of every stream of `connector` by `description`.
+///
+/// # Errors
+///
+/// [`ManifestError`] when a stream is not complete, which a parsed connector's are.
+pub fn verify(connector: &Connector, description: &Description) -> Result<VerifyReport, ManifestError> {
+    let streams = facts::facts(connector)?.iter().map(|facts| verify_stream(facts, description)).collect();
+    Ok(VerifyReport {
+        connector: connector.name().to_owned(),
+        manifest: connector.digest(),
+        vendor: description.vendor.clone(),
+        provenance: description.provenance.clone(),
+        description: description.digest,
+        streams,
+    })
+}
+
+fn verify_stream(facts: &StreamFacts, description: &Description) -> StreamReport {
+    let without = |finding: Finding| {
+        let reason = "no operation to look in";
+        let mut reports = vec![finding.of(FactKind::Path, facts.path_text.clone())];
+        reports.push(Finding::unsaid(reason).of(FactKind::Method, facts.method));
+        reports.extend(facts.sent.iter().map(|sent| Finding::unsaid(reason).of(sent.kind, sent.name.clone())));
+        reports.extend(answer::unsaid(facts, reason));
+        report(facts, None, reports, &description.provenance)
+    };
+    let matches = match path::find(facts, description) {
+        PathFound::Absent(reason) => return without(Finding::contradicted("#/paths", reason)),
+        PathFound::Unsaid(reason) => return without(Finding::unsaid(reason)),
+        PathFound::At(matches) => matches,
+    };
+    let judged = matches.iter().map(|found| judge(facts, found, description));
+    // Several documents can describe one path; the one that knows the stream best speaks for it.
+    let best = judged.min_by_key(|report| {
+        let counts = report.counts();
+        let date = report.document.as_ref().map(|document| document.date.clone()).unwrap_or_default();
+        (counts.contradicted, std::cmp::Reverse(counts.found), std::cmp::Reverse(date))
+    });
+    best.unwrap_or_else(|| without(Finding::unsaid("the description has no path near it")))
+}
+
+fn judge(facts: &StreamFacts, found: &PathMatch<'_>, description: &Description) -> StreamReport {
+    let operations = found.document.operations(found.entry);
+    let place = format!("#/paths/{}", found.entry.key.replace('~', "~0").replace('/', "~1"));
+    let path =
+        if found.is_by_template { by_template(facts, found, &operations, &place) } else { Finding::found(&place) };
+    let mut reports = vec![path.of(FactKind::Path, facts.path_text.clone())];
+    let Some(operation) = operations.iter().find(|operation| operation.method == facts.method) else {
+        let known: Vec<&str> = operations.iter().map(|operation| operation.method).collect();
+        let finding = if known.is_empty() {
+            Finding::unsaid("the path describes no method")
+        } else {
+            Finding::contradicted(&place, format!("it has {} only", known.join(", ")))
+        };
+        let reason = "no operation to look in";
+        reports.push(finding.of(FactKind::Method, facts.method));
+        reports.extend(facts.sent.iter().map(|sent| Finding::unsaid(reason).of(sent.kind, sent.name.clone())));
+        reports.extend(answer::unsaid(facts, reason));
+        return report(facts, Some((found, None)), reports, &description.provenance);
+    };
+    reports.push(Finding::found(operation.node().place()).of(FactKind::Method, facts.method));
+    reports.extend(request::judge(operation, &facts.sent, description.provenance.is_partial()));
+    reports.extend(answer::judge(operation, facts));
+    report(facts, Some((found, Some(operation))), reports, &description.provenance)
+}
+
+/// A template covers the path; where it lists its words, ours must be among them.
+fn by_template(facts: &StreamFacts, found: &PathMatch<'_>, operations: &[Operation<'_>], place: &str) -> Finding {
+    let words: Vec<String> = operations
+        .iter()
+        .flat_map(Operation::parameters)
+        .filter(|parameter| parameter.location == crate::description::Location::Path)
+        .flat_map(|parameter| crate::description::types(&[parameter.schema]).values)
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect();
+    if words.iter().any(|word| facts.path.contains(word)) {
+        return Finding::found(place);
+    }
+    Finding::unsaid(format!("the template `{}` covers it and does not list its words", found.entry.key)).at(place)
+}
+
+fn report(
+    facts: &StreamFacts,
+    found: Option<(&PathMatch<'_>, Option<&Operation<'_>>)>,
+    reports: Vec<FactReport>,
+    provenance: &Provenance,
+) -> StreamReport {
+    let document = found.map(|(found, _)| DocumentInfo {
+        title: found.document.title.clone(),
+        version: found.document.version.clone(),
+        date: found.document.date.clone().unwrap_or_else(|| "undated".to_owned()),
+        source: found.document.source.clone(),
+    });
+    let is_missing = |fact: &FactReport| fact.kind.must_be_found() && fact.verdict != Verdict::Found;
+    let is_whole = !reports.iter().any(|fact| fact.verdict == Verdict::Contradicted || is_missing(fact));
+    let standing = match (is_whole, provenance.is_of_the_vendor(), facts.has_docs) {
+        (true, true, _) => Standing::Verified,
+        (true, false, _) => Standing::CrossChecked,
+        (false, _, true) => Standing::Documented,
+        (false, _, false) => Standing::Unverified,
+    };
+    StreamReport {
+        stream: facts.stream.clone(),
+        standing,
+        document,
+        is_deprecated: found.and_then(|(_, operation)| operation).is_some_and(Operation::is_deprecated),
+        facts: reports,
+    }
+}
+
+#[cfg(test)]
+mod tests;
