@@ -6,6 +6,7 @@ use headwater_contract::{Digest16, StreamKind};
 use serde::Serialize;
 
 use crate::manifest::{Instant, Lines, Manifest, ManifestError, SettingInfo, SettingType, StreamManifest};
+use crate::parents::check_parents;
 use crate::stream::{Blame, Stream};
 
 /// A parsed manifest.
@@ -91,9 +92,9 @@ impl Connector {
 
     /// What `connectors list` and `show` print.
     pub fn info(&self) -> ConnectorInfo {
-        let streams = self.manifest.streams.iter().map(|(name, own)| {
+        let streams = self.manifest.streams.iter().filter_map(|(name, own)| {
             let stream = self.with_defaults(own.clone());
-            StreamInfo {
+            (stream.internal != Some(true)).then(|| StreamInfo {
                 name: name.to_owned(),
                 title: stream.title.unwrap_or_default(),
                 kind: stream.kind.unwrap_or(StreamKind::Snapshot),
@@ -101,7 +102,7 @@ impl Connector {
                 key: stream.key.unwrap_or_default(),
                 best_effort: stream.best_effort,
                 children: stream.unnest.iter().flat_map(|unnest| unnest.names().map(str::to_owned)).collect(),
-            }
+            })
         });
         ConnectorInfo {
             name: self.manifest.connector.clone(),
@@ -157,6 +158,9 @@ impl Connector {
             let manifest = self.project_stream(name, own)?;
             take(name, &format!("streams.{name}"), manifest).map_err(|error| self.blame_project(name, &error))?;
         }
+        let line = |path: &str| self.line(path);
+        let blame = |stream| blame_of(stream, &self.origin, &line);
+        check_parents(&streams, &self.manifest, &blame)?;
         Ok(streams)
     }
 
@@ -189,7 +193,8 @@ impl Connector {
     /// Every name in a path must be known before a request is sent.
     fn check_names(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
         let slice = stream.slices.as_ref().map(|slices| slices.name.as_str());
-        for name in stream.request.path.names() {
+        // Names that come from parents are checked when all streams are known.
+        for name in stream.request.path.names().filter(|_| stream.parent.is_none()) {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
                 || slice == Some(name)
                 || stream.request.with.contains_key(name);
@@ -227,4 +232,8 @@ impl Connector {
         }
         Ok(())
     }
+}
+
+fn blame_of<'a>(stream: &'a Stream, file: &'a str, line: &'a dyn Fn(&str) -> Option<usize>) -> Blame<'a> {
+    Blame { file, path: &stream.path, line }
 }

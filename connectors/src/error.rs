@@ -10,6 +10,7 @@ use crate::decoding::DecodeError;
 use crate::expression::ExpressionError;
 use crate::manifest::{ManifestError, SettingError};
 use crate::pagination::PaginationError;
+use crate::parents::FieldError;
 use crate::slicing::SliceError;
 
 /// What went wrong.
@@ -145,6 +146,15 @@ pub enum Fault {
     /// A slice is not there.
     #[error("{0}")]
     Slice(SliceError),
+    /// A parent's record does not say what its children need.
+    #[error("{0}")]
+    Parent(FieldError),
+    /// What outgrew memory could not be kept on disk.
+    #[error("a temporary file cannot be used: {reason}")]
+    Spool {
+        /// What the system said.
+        reason: String,
+    },
     /// A setting is missing or wrong.
     #[error("{0}")]
     Setting(SettingError),
@@ -195,6 +205,7 @@ macro_rules! fault_from {
     )*};
 }
 fault_from!(DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
+    FieldError => Parent,
     SettingError => Setting, ManifestError => Manifest);
 
 impl Fault {
@@ -240,8 +251,10 @@ impl Fault {
             Self::Inflates { .. } => "body-inflates",
             Self::Encoding { .. } => "encoding-unknown",
             Self::HeaderValue { .. } => "header-value",
-            Self::Expression(_) => "expression-failed",
+            Self::Expression(_) | Self::Parent(FieldError::When(_)) => "expression-failed",
             Self::Slice(_) => "slice-unknown",
+            Self::Parent(_) => "parent-field-missing",
+            Self::Spool { .. } => "spool-failed",
             Self::Setting(SettingError::Missing { .. }) => "setting-missing",
             Self::Setting(SettingError::InTheOpen { .. }) => "secret-in-the-open",
             Self::Setting(_) => "setting-wrong",
@@ -261,8 +274,10 @@ impl Fault {
             | Self::Unreachable { .. }
             | Self::BodyCut { .. }
             | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
+            | Self::Spool { .. }
             | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
             Self::Decode(_)
+            | Self::Parent(FieldError::NotJson { .. } | FieldError::Absent { .. } | FieldError::NotAList { .. })
             | Self::Pagination(_)
             | Self::ErrorInBody { .. }
             | Self::OriginRefused { .. }
@@ -276,6 +291,7 @@ impl Fault {
             Self::PrivateAddress { .. }
             | Self::HeaderValue { .. }
             | Self::Expression(_)
+            | Self::Parent(FieldError::When(_))
             | Self::Slice(_)
             | Self::Setting(_)
             | Self::Manifest(_)
@@ -319,6 +335,9 @@ impl Fault {
             Self::Encoding { .. } => "ask the vendor why it compresses in a way that was not asked for".to_owned(),
             Self::HeaderValue { name } => format!("mend the setting that header `{name}` is made of"),
             Self::Expression(_) => "mend the value in the manifest".to_owned(),
+            Self::Parent(FieldError::When(_)) => "mend `parent.when` in the manifest".to_owned(),
+            Self::Parent(_) => "point `parent.fields` at what every parent has, or say `absent: skip`".to_owned(),
+            Self::Spool { .. } => "make room in the system's folder for temporary files, then run again".to_owned(),
             Self::Slice(_) | Self::Setting(_) => "mend the source's settings in the project".to_owned(),
             Self::Manifest(error) => error.fix(),
             Self::UnknownStream { .. } => "run `headwater connectors show` to see the streams".to_owned(),

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod lint;
 pub mod manifest;
 pub mod pagination;
+pub mod parents;
 pub mod slicing;
 mod source;
 mod stream;

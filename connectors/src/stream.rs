@@ -15,6 +15,7 @@ use crate::manifest::{
     Ordered, PageSize, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 use crate::pagination::Pagination;
+use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::slicing::SlicesManifest;
 
 /// Rows that a re-read may remove before its window is held.
@@ -52,8 +53,18 @@ pub(crate) struct WindowPlan {
     /// Where the record has its time, and how it is written there.
     pub(crate) pointer: Pointer,
     pub(crate) read_format: TimestampFormat,
-    pub(crate) request: WindowRequest,
+    /// `None` where only the parents are asked for by the window.
+    pub(crate) request: Option<WindowRequest>,
     pub(crate) cap: Option<ResultCap>,
+}
+
+/// What a stream is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Its own rows.
+    Itself,
+    /// The parents and slices of other streams only.
+    Others,
 }
 
 /// A complete stream.
@@ -70,6 +81,10 @@ pub(crate) struct Stream {
     pub(crate) pagination: Pagination,
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
+    pub(crate) parent: Option<ParentManifest>,
+    /// Names of the values that its rows take from their requests.
+    pub(crate) given: Vec<String>,
+    pub(crate) purpose: Purpose,
     pub(crate) window: Option<WindowPlan>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
@@ -122,13 +137,16 @@ impl Stream {
         blame: &Blame<'_>,
     ) -> Result<(Self, Option<Self>), ManifestError> {
         check_name(name, blame)?;
+        let manifest = if manifest.internal == Some(true) { internal(manifest) } else { manifest };
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = blame.need("columns", manifest.columns, "write the columns that rows promise")?;
+        let given = columns.iter().filter_map(|(_, column)| column.given.clone()).collect();
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
         let key = complete_key(manifest.key, append_only, &columns, blame)?;
-        let window = complete_window(kind, manifest.window, &columns, blame)?;
+        let by_parents = manifest.parent.as_ref().is_some_and(|parent| parent.range == ParentRange::Window);
+        let window = complete_window(kind, manifest.window, &columns, by_parents, blame)?;
         let pagination = manifest.pagination.unwrap_or_default();
         let chain = complete_chain(kind, manifest.chain, &pagination, window.is_some(), blame)?;
         let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
@@ -155,6 +173,9 @@ impl Stream {
             pagination,
             chain,
             slices: manifest.slices,
+            parent: manifest.parent,
+            given,
+            purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
             window,
             start: manifest.start,
             end: manifest.end,
@@ -186,7 +207,10 @@ impl Stream {
             let unknown =
                 || blame.incomplete("deletes", format!("`{name}` is no column"), "name columns of the stream's key");
             let mut column = column.ok_or_else(unknown)?.clone();
-            column.pointer = list.paths.get(name).map_or_else(|| Pointer::parse(name).to_string(), ToString::to_string);
+            if given_name(&column).is_none() {
+                column.pointer =
+                    list.paths.get(name).map_or_else(|| Pointer::parse(name).to_string(), ToString::to_string);
+            }
             column.checks.clear();
             columns.push(column);
         }
@@ -209,6 +233,9 @@ impl Stream {
             pagination: list.pagination.unwrap_or_default(),
             chain: None,
             slices: self.slices.clone(),
+            parent: self.parent.clone(),
+            given: columns.iter().filter_map(given_name).map(str::to_owned).collect(),
+            purpose: Purpose::Itself,
             window: None,
             start: self.start.clone(),
             end: self.end.clone(),
@@ -290,6 +317,24 @@ impl Stream {
     }
 }
 
+/// What a stream that nobody reads by itself need not say.
+fn internal(manifest: StreamManifest) -> StreamManifest {
+    let columns = manifest.columns.or_else(|| Some(Ordered::default()));
+    let append_only = manifest.append_only.or(if manifest.key.is_none() { Some(true) } else { None });
+    StreamManifest {
+        kind: manifest.kind.or(Some(StreamKind::Snapshot)),
+        title: manifest.title.or_else(|| Some(String::new())),
+        columns,
+        append_only,
+        ..manifest
+    }
+}
+
+/// The name under which a column's value was given to the request; `None` when it stands in the record.
+fn given_name(column: &Column) -> Option<&str> {
+    column.pointer.strip_prefix('/')?.strip_prefix(GIVEN)?.strip_prefix('/')
+}
+
 fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
     // A stream is named by the same rule as a source; `__` is kept for the tables beside a stream.
     if SourceName::new(name).is_ok() && !name.contains("__") {
@@ -364,6 +409,7 @@ fn complete_window(
     kind: StreamKind,
     manifest: Option<WindowManifest>,
     columns: &[Column],
+    by_parents: bool,
     blame: &Blame<'_>,
 ) -> Result<Option<WindowPlan>, ManifestError> {
     if !kind.is_ranged() {
@@ -414,7 +460,11 @@ fn complete_window(
         sent_format: window.format.unwrap_or_else(|| read_format.clone()),
         pointer: Pointer::parse(&column.pointer),
         read_format,
-        request: blame.need("window.request", window.request, "name the parameters that carry the bounds")?,
+        request: if by_parents {
+            window.request
+        } else {
+            Some(blame.need("window.request", window.request, "name the parameters that carry the bounds")?)
+        },
         cap: window.cap,
     }))
 }

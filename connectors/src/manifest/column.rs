@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::decoding::Pointer;
 use crate::manifest::ordered::{OneOrMany, Ordered};
+use crate::parents::GIVEN;
 
 /// One column that a stream promises. Any other field goes to `_rescued` and is reported.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,6 +26,10 @@ pub struct ColumnManifest {
     /// JSON pointer to the value in the record; the column's own name at the top when absent.
     #[serde(default)]
     pub path: Option<Pointer>,
+    /// The name of a value that the request was made with: a field of a parent, the slice, a setting or a parameter. The record
+    /// itself does not hold it.
+    #[serde(default)]
+    pub given: Option<String>,
     /// How a timestamp is written; RFC 3339 when absent.
     #[serde(default)]
     pub format: Option<TimestampFormat>,
@@ -51,6 +56,9 @@ impl ColumnManifest {
         let mut column = Column::new(name, self.column_type.to_type());
         if let Some(path) = &self.path {
             column.pointer = path.to_string();
+        }
+        if let Some(given) = &self.given {
+            column.pointer = format!("/{GIVEN}/{given}");
         }
         column.nullable = self.nullable;
         column.format = self.format.clone().unwrap_or_default();

@@ -21,6 +21,7 @@ use crate::manifest::http::{BodyManifest, Method};
 use crate::manifest::ordered::Ordered;
 use crate::manifest::settings::parse_instant;
 use crate::pagination::Pagination;
+use crate::parents::ParentManifest;
 use crate::slicing::SlicesManifest;
 
 /// One stream, a template for streams, or the defaults of all streams.
@@ -48,6 +49,11 @@ pub struct StreamManifest {
     pub headers: Option<Ordered<ValueManifest>>,
     /// The body of a `post`.
     pub body: Option<BodyManifest>,
+
+    /// It is not read by itself: only as the parent of other streams, or to list their slices. It needs no columns.
+    pub internal: Option<bool>,
+    /// The stream under whose records this one is asked for.
+    pub parent: Option<ParentManifest>,
 
     /// JSON pointer to the list of records in the body; `""` when the body is the list.
     pub records: Option<Pointer>,
@@ -123,6 +129,8 @@ impl StreamManifest {
             params: self.params.or(base.params),
             headers: self.headers.or(base.headers),
             body: self.body.or(base.body),
+            internal: self.internal.or(base.internal),
+            parent: self.parent.or(base.parent),
             records: self.records.or(base.records),
             decoding: self.decoding.or(base.decoding),
             key: self.key.or(base.key),

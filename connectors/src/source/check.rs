@@ -4,6 +4,7 @@ use headwater_contract::{ReadEvent, Slice, StreamContract, TimeRange};
 
 use super::{ReadRequest, Source};
 use crate::error::SourceError;
+use crate::parents::Role;
 
 /// What came of asking each stream once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,13 +69,15 @@ fn newest_range(source: &Source, contract: &StreamContract) -> Option<TimeRange>
 
 async fn first_page(source: &Source, stream: &str, request: ReadRequest) -> Result<u64, SourceError> {
     let mut reading = source.read(stream, request);
-    let mut seen = 0;
+    let (mut seen, mut own) = (0, 0);
     while let Some(event) = reading.next().await {
         match event? {
-            ReadEvent::Exchange(exchange) if exchange.request > 0 => break,
+            ReadEvent::Exchange(_) if own > 0 => break,
+            // Before a stream's own first page come those of its parents.
+            ReadEvent::Exchange(exchange) => own += u32::from(Role::of(&exchange).is_none()),
             ReadEvent::Records(records) => seen += records.texts.len() as u64,
             ReadEvent::Done(_) => break,
-            ReadEvent::Exchange(_) | ReadEvent::Chunk(_) => {}
+            ReadEvent::Chunk(_) => {}
         }
     }
     Ok(seen)

@@ -3,9 +3,11 @@
 //! All streams of a source share one transport, and so one pace.
 
 mod check;
+mod gate;
 mod reading;
 mod replay;
 mod request;
+mod tree;
 
 pub use check::{CheckReport, StreamCheck};
 pub use reading::{HOLD_BYTES, PAGES_MAX, ReadRequest, Reading};
@@ -23,7 +25,8 @@ use crate::error::{Fault, Place, SourceError};
 use crate::expression::Scope;
 use crate::limits::Patience;
 use crate::manifest::{Fact, Instant, STREAMS, SettingValue, Settings, StreamManifest};
-use crate::stream::Stream;
+use crate::slicing;
+use crate::stream::{Purpose, Stream};
 use crate::transport::{Transport, TransportOptions};
 
 /// What a source needs beside its settings.
@@ -116,7 +119,7 @@ impl Source {
         })
         .map_err(|fault| blame("http", fault))?;
         let mut contracts = Vec::new();
-        for stream in &streams {
+        for stream in streams.iter().filter(|stream| stream.purpose == Purpose::Itself) {
             let instant = |instant: &Option<Instant>| resolve_instant(instant.as_ref()?, &resolved);
             let (start, end) = (instant(&stream.start), instant(&stream.end));
             let contract = stream.contract(&name, start, end, connector.digest());
@@ -224,6 +227,23 @@ impl Inner {
             let place = Place { stream: self.name.to_string(), ..Place::default() };
             SourceError::new(place, Fault::UnknownStream { stream: name.to_owned(), known })
         })
+    }
+
+    /// The names that the requests of a slice see.
+    #[expect(
+        clippy::unused_async,
+        reason = "slices that another stream lists take requests, and callers should not care"
+    )]
+    async fn enter(&self, stream: &Stream, slice: &Slice) -> Result<Scope, SourceError> {
+        let mut scope = self.scope.clone();
+        slicing::enter(stream.slices.as_ref(), slice, &self.settings, &mut scope)
+            .map_err(|error| self.blame(stream, "slices", error))?;
+        Ok(scope)
+    }
+
+    /// An optional date that was not given bounds nothing.
+    fn instant(&self, instant: Option<&Instant>) -> Option<DateTime<Utc>> {
+        resolve_instant(instant?, &self.settings)
     }
 
     fn blame(&self, stream: &Stream, key: &str, fault: impl Into<Fault>) -> SourceError {

@@ -3,7 +3,7 @@
 //! A body up to [`HOLD_BYTES`] is held until it is whole and decoded, so that a cut or throttled page is asked for again and nobody sees
 //! it. A larger one streams; when it is cut, the reading fails by name and its window is read again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -14,24 +14,26 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::Inner;
+use super::gate::Gate;
 use super::request::{Turn, build};
+use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
 use crate::pagination::{Next, Page, PaginationError, parse_link_header};
-use crate::slicing;
+use crate::parents::Given;
 use crate::stream::Stream;
 use crate::transport::{Answer, Request};
 use crate::windowing::{halves, read_instant, sent_bounds};
 
 /// Bodies up to this size are held until they are whole; larger ones stream in chunks of this size.
 pub const HOLD_BYTES: usize = 8 * 1024 * 1024;
-/// Most requests of one reading: ten million records at a hundred a page.
+/// Most pages of one list: ten million records at a hundred a page. Each parent's children are a list of their own.
 pub const PAGES_MAX: u32 = 100_000;
 /// How often a list that moves is read from its beginning within one reading.
 const RESTARTS_MAX: u32 = 3;
 /// Events that wait for a slow reader; each may hold a chunk.
-const EVENTS_WAITING: usize = 2;
+pub(super) const EVENTS_WAITING: usize = 2;
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,17 +80,39 @@ pub(super) fn begin(inner: Arc<Inner>, stream: String, request: ReadRequest) -> 
     let (sender, events) = mpsc::channel(EVENTS_WAITING);
     let name = format!("{}.{stream}", inner.name);
     let task = tokio::spawn(async move {
-        let outcome = match inner.stream(&stream) {
-            Ok(stream) => {
-                let mut reader = Reader::new(inner, stream, request, sender.clone());
-                reader.run().await.map_err(|fault| reader.blame(fault))
-            }
-            Err(error) => Err(error),
-        };
         // A reader that is gone needs no answer.
-        drop(sender.send(outcome.map(ReadEvent::Done)).await);
+        match settle(&inner, &stream, request).await {
+            Err(error) => drop(sender.send(Err(error)).await),
+            Ok(errand) if errand.stream.parent.is_none() => {
+                let mut reader = Reader::new(inner, errand, sender.clone());
+                let outcome = reader.run().await.map_err(|fault| reader.blame(fault));
+                drop(sender.send(outcome.map(ReadEvent::Done)).await);
+            }
+            Ok(errand) => {
+                let mut feed = Feed::begin(&inner, errand);
+                loop {
+                    let event = feed.next().await.map(|step| step.event);
+                    let is_last = matches!(event, Err(_) | Ok(ReadEvent::Done(_)));
+                    if sender.send(event).await.is_err() || is_last {
+                        break;
+                    }
+                }
+            }
+        }
     });
     Reading { events, task, is_over: false, stream: name }
+}
+
+/// Checks what is asked for, and settles the names that its requests see.
+async fn settle(inner: &Arc<Inner>, stream: &str, request: ReadRequest) -> Result<Errand, SourceError> {
+    let stream = inner.stream(stream)?;
+    let needs_bounds = stream.kind.is_ranged();
+    if needs_bounds != request.bounds.is_some() {
+        return Err(inner.blame(&stream, "", Fault::Bounds { kind: stream.kind, needs_bounds }));
+    }
+    let scope = Arc::new(inner.enter(&stream, &request.slice).await?);
+    let ranges = [request.bounds].into();
+    Ok(Errand { stream, scope, fields: Arc::default(), ranges, token: request.token, gate: None })
 }
 
 /// The state of one pass over a list.
@@ -113,10 +137,12 @@ enum Outcome {
     },
 }
 
-struct Reader {
+pub(super) struct Reader {
     inner: Arc<Inner>,
     stream: Arc<Stream>,
-    request: ReadRequest,
+    errand: Errand,
+    /// What every record takes from its request.
+    given: Option<Given>,
     sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
     summary: ReadSummary,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
@@ -124,16 +150,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(
-        inner: Arc<Inner>,
-        stream: Arc<Stream>,
-        request: ReadRequest,
-        sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
-    ) -> Self {
-        Self { inner, stream, request, sender, summary: ReadSummary::default(), last_request: None }
+    pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
+        let stream = Arc::clone(&errand.stream);
+        let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
+        Self { inner, stream, errand, given, sender, summary: ReadSummary::default(), last_request: None }
     }
 
-    fn blame(&self, fault: Fault) -> SourceError {
+    pub(super) fn blame(&self, fault: Fault) -> SourceError {
         let key = match &fault {
             Fault::Pagination(_) if self.stream.chain.is_some() => "chain",
             Fault::Pagination(_) => "pagination",
@@ -147,14 +170,9 @@ impl Reader {
         error
     }
 
-    async fn run(&mut self) -> Result<ReadSummary, Fault> {
-        let needs_bounds = self.stream.kind.is_ranged();
-        if needs_bounds != self.request.bounds.is_some() {
-            return Err(Fault::Bounds { kind: self.stream.kind, needs_bounds });
-        }
-        let mut scope: Scope = self.inner.scope.clone();
-        slicing::enter(self.stream.slices.as_ref(), &self.request.slice, &self.inner.settings, &mut scope)?;
-        let mut ranges = VecDeque::from([self.request.bounds]);
+    pub(super) async fn run(&mut self) -> Result<ReadSummary, Fault> {
+        let scope = Arc::clone(&self.errand.scope);
+        let mut ranges = std::mem::take(&mut self.errand.ranges);
         while let Some(range) = ranges.pop_front() {
             if let Some((total, cap)) = self.read_range(&scope, range).await? {
                 let granularity =
@@ -217,12 +235,13 @@ impl Reader {
     fn first_pass(&self, range: Option<TimeRange>) -> Pass {
         let mut pass = Pass::default();
         if let (Some(range), Some(window)) = (range, &self.stream.window) {
-            pass.turn.bounds = Some(sent_bounds(range, &window.request, window.policy.granularity));
+            let sent = |request| sent_bounds(range, request, window.policy.granularity);
+            pass.turn.bounds = Some(window.request.as_ref().map_or((range.from(), range.until()), sent));
         }
         if let Some((param, value)) = self.stream.pagination.first() {
             pass.turn.param = Some((param.to_owned(), value));
         }
-        if let (Some(chain), Some(token)) = (&self.stream.chain, &self.request.token) {
+        if let (Some(chain), Some(token)) = (&self.stream.chain, &self.errand.token) {
             pass.turn.param = Some((chain.param.clone(), token.clone()));
             pass.cursor = Some(token.clone());
         }
@@ -256,6 +275,9 @@ impl Reader {
         let request = build(&self.inner, &self.stream, scope, &pass.turn)?;
         self.last_request =
             Some(format!("{} {}", request.method_name(), self.inner.transport.redact_url(&request.url)));
+        if let Some(gate) = &self.errand.gate {
+            Gate::pass(gate).await;
+        }
         let mut retries = self.inner.transport.retries();
         loop {
             match self.try_page(&request, pass, range).await {
@@ -413,7 +435,7 @@ impl Reader {
     }
 
     async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
-        let exchange = Exchange {
+        let mut exchange = Exchange {
             request: self.summary.requests,
             method: request.method_name().to_owned(),
             url: answer.url.clone(),
@@ -422,6 +444,7 @@ impl Reader {
             fetched_at: answer.fetched_at,
             source_date: answer.source_date,
         };
+        exchange.headers.extend(self.given.as_ref().map(Given::header));
         self.send(ReadEvent::Exchange(exchange)).await
     }
 
@@ -432,10 +455,11 @@ impl Reader {
     }
 
     async fn pass_on_records(&mut self, records: Option<Records>) -> Result<(), Fault> {
-        match records {
-            Some(records) => self.send(ReadEvent::Records(records)).await,
-            None => Ok(()),
+        let Some(mut records) = records else { return Ok(()) };
+        if let Some(given) = &self.given {
+            given.write_into_all(&mut records.texts);
         }
+        self.send(ReadEvent::Records(records)).await
     }
 
     async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {

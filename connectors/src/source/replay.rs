@@ -10,6 +10,7 @@ use super::Inner;
 use super::reading::chain_token;
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
+use crate::parents::{Given, Role};
 use crate::stream::Stream;
 
 /// Decodes stored bodies in (request, ordinal) order.
@@ -18,13 +19,25 @@ pub struct Replayer {
     inner: Arc<Inner>,
     stream: Arc<Stream>,
     body: Option<BodyReader>,
+    /// What every record of the body takes from its request.
+    given: Option<Given>,
+    /// The request of a body that is not the stream's own, such as a parent's.
+    passed_over: Option<u32>,
     next_ordinal: u32,
     summary: ReadSummary,
 }
 
 impl Replayer {
     pub(super) fn new(inner: Arc<Inner>, stream: Arc<Stream>) -> Self {
-        Self { inner, stream, body: None, next_ordinal: 0, summary: ReadSummary::default() }
+        Self {
+            inner,
+            stream,
+            body: None,
+            given: None,
+            passed_over: None,
+            next_ordinal: 0,
+            summary: ReadSummary::default(),
+        }
     }
 
     /// Begins the next body, after ending the one before; returns records that only its end completed.
@@ -34,10 +47,15 @@ impl Replayer {
     /// [`SourceError`] when the body before was not whole.
     pub fn exchange(&mut self, exchange: &Exchange) -> Result<Vec<Records>, SourceError> {
         let records = self.close()?;
+        self.summary.requests += 1;
+        self.next_ordinal = 0;
+        self.passed_over = Role::of(exchange).map(|_| exchange.request);
+        if self.passed_over.is_some() {
+            return Ok(records);
+        }
+        self.given = Given::stored(exchange);
         let decoder = Decoder::new(self.stream.decoding, &self.stream.records, &self.stream.facts());
         self.body = Some(BodyReader::new(exchange.request, decoder));
-        self.next_ordinal = 0;
-        self.summary.requests += 1;
         Ok(records)
     }
 
@@ -48,6 +66,11 @@ impl Replayer {
     /// [`SourceError`] when the chunk is not the next one, or the body is not what the manifest says.
     pub fn chunk(&mut self, chunk: Chunk) -> Result<Vec<Records>, SourceError> {
         let expected = self.next_ordinal;
+        if self.passed_over == Some(chunk.request) && expected == chunk.ordinal {
+            self.summary.bytes += chunk.body.len() as u64;
+            self.next_ordinal += 1;
+            return Ok(Vec::new());
+        }
         let fits = |body: &&mut BodyReader| body.request() == chunk.request && expected == chunk.ordinal;
         let Some(body) = self.body.as_mut().filter(fits) else {
             let reason = format!("chunk {} of request {} is not the next one", chunk.ordinal, chunk.request);
@@ -83,7 +106,10 @@ impl Replayer {
         Ok(self.counted(records))
     }
 
-    fn counted(&mut self, records: Option<Records>) -> Vec<Records> {
+    fn counted(&mut self, mut records: Option<Records>) -> Vec<Records> {
+        if let (Some(given), Some(records)) = (&self.given, &mut records) {
+            given.write_into_all(&mut records.texts);
+        }
         self.summary.records += records.iter().map(|records| records.texts.len() as u64).sum::<u64>();
         records.into_iter().collect()
     }

@@ -110,13 +110,15 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     if let Some(size) = &plan.page_size {
         parts.set(&size.param, size.value.to_json())?;
     }
-    if let (Some((from, until)), Some(window)) = (turn.bounds, &stream.window) {
+    if let (Some((from, until)), Some(window)) = (turn.bounds, &stream.window)
+        && let Some(request) = &window.request
+    {
         let write = |at| {
             write_instant(at, &window.sent_format)
                 .ok_or_else(|| Fault::Internal { facts: "the window's zone is unknown".to_owned() })
         };
-        parts.set(&window.request.from.fill(&scope)?, write(from)?)?;
-        if let Some(param) = &window.request.until {
+        parts.set(&request.from.fill(&scope)?, write(from)?)?;
+        if let Some(param) = &request.until {
             parts.set(&param.fill(&scope)?, write(until)?)?;
         }
     }

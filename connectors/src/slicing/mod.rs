@@ -2,6 +2,10 @@
 //!
 //! A slice's text names it in windows, folders and transactions, so it is the value itself and never its place in a list.
 
+mod condition;
+
+pub use condition::Condition;
+
 use headwater_contract::Slice;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,0 +1,68 @@
+//! A parent as a manifest writes it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::decoding::Pointer;
+use crate::manifest::Ordered;
+use crate::slicing::Condition;
+
+/// The stream under whose records another one is read: one request for each of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParentManifest {
+    /// The stream of this connector whose records are the parents; it may have a parent itself.
+    pub stream: String,
+    /// Names for this stream's request and `given` columns, each with its place in the parent's record.
+    pub fields: Ordered<Pointer>,
+    /// A list inside the parent's record: one request for each of its elements instead of one for the record.
+    #[serde(default)]
+    pub each: Option<EachManifest>,
+    /// Leaves out parents for which this is false, e.g. `comments > 0`; it sees `fields`, settings and the slice.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// Which parents are asked for, where the parent is read by ranges of time.
+    #[serde(default)]
+    pub range: ParentRange,
+    /// What to do with a parent in which a field is absent or null.
+    #[serde(default)]
+    pub absent: Lack,
+    /// What to do when the source has nothing (404, 410) where a parent's children should be.
+    #[serde(default)]
+    pub missing: Lack,
+    /// How many parents' children are read at a time, 1 to 16; 4 when absent. Their order stays that of the parents.
+    #[serde(default)]
+    pub parallel: Option<u32>,
+}
+
+/// A list inside a parent's record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EachManifest {
+    /// Where the list stands in the parent's record; absent and null are an empty one.
+    pub list: Pointer,
+    /// More names, each with its place in an element of the list; `""` is the element itself.
+    pub fields: Ordered<Pointer>,
+}
+
+/// Which parents are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentRange {
+    /// All, from the parent's `start` on.
+    #[default]
+    All,
+    /// Those whose time is within this stream's window: only what changed. This stream's `window.field` is then best a `given` column.
+    Window,
+}
+
+/// What to do with something that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// The reading fails by name.
+    #[default]
+    Fail,
+    /// It is left out and counted.
+    Skip,
+}

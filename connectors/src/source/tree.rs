@@ -1,0 +1,405 @@
+//! The loop above the pages: reads a parent's records, and under each of them the children's pages.
+//!
+//! ```text
+//! parent page ─▶ its fields, spooled ─▶ a reading for each ─▶ bodies and records, in the order of the parents
+//! ```
+//!
+//! Readings of children run a few at a time and are passed on one after the other, so requests have the same numbers each time.
+//! What is kept of a parent is its fields until its children are in.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_contract::{Exchange, ReadEvent, ReadSummary, TimeRange};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Inner;
+use super::gate::{Gate, Keeper};
+use super::reading::{EVENTS_WAITING, Reader};
+use crate::error::{Fault, SourceError};
+use crate::expression::Scope;
+use crate::parents::{Fields, Lack, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
+use crate::stream::Stream;
+use crate::windowing::read_instant;
+
+/// What to read of one stream, under names and parents that are settled.
+#[derive(Clone, Debug)]
+pub(super) struct Errand {
+    pub(super) stream: Arc<Stream>,
+    /// Names of the source, the slice and the parents.
+    pub(super) scope: Arc<Scope>,
+    /// Fields of the parents.
+    pub(super) fields: Arc<Fields>,
+    /// Ranges, one after the other; one `None` for a stream without windows.
+    pub(super) ranges: VecDeque<Option<TimeRange>>,
+    /// The token that a chain's link starts from.
+    pub(super) token: Option<String>,
+    /// Where the reading waits before each request.
+    pub(super) gate: Option<Gate>,
+}
+
+/// A step of a reading, with the fields that its records were asked for with.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) event: ReadEvent,
+    pub(super) fields: Arc<Fields>,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[derive(Debug)]
+enum Steps {
+    Pages { events: mpsc::Receiver<Result<ReadEvent, SourceError>>, fields: Arc<Fields> },
+    Tree(mpsc::Receiver<Result<Step, SourceError>>),
+}
+
+/// A reading that runs, of pages or of a whole tree.
+#[derive(Debug)]
+pub(super) struct Feed {
+    steps: Steps,
+    _task: Task,
+    blame: (Arc<Inner>, Arc<Stream>),
+}
+
+impl Feed {
+    /// Begins to read a stream, with its parents where it has any.
+    pub(super) fn begin(inner: &Arc<Inner>, errand: Errand) -> Self {
+        let Some(parent) = errand.stream.parent.clone() else { return Self::pages(inner, errand) };
+        let blame = (Arc::clone(inner), Arc::clone(&errand.stream));
+        let (sender, steps) = mpsc::channel(1);
+        let mut tree = Tree::new(Arc::clone(inner), parent, errand, sender.clone());
+        let task = Task(tokio::spawn(async move {
+            let outcome = tree.run().await;
+            let fields = Arc::new(Fields::new());
+            let step = outcome.map(|summary| Step { event: ReadEvent::Done(summary), fields });
+            // Whoever is gone needs no answer.
+            drop(sender.send(step).await);
+        }));
+        Self { steps: Steps::Tree(steps), _task: task, blame }
+    }
+
+    /// Begins to read the pages of a stream under the parents that the errand has settled.
+    fn pages(inner: &Arc<Inner>, errand: Errand) -> Self {
+        let blame = (Arc::clone(inner), Arc::clone(&errand.stream));
+        let (sender, events) = mpsc::channel(EVENTS_WAITING);
+        let fields = Arc::clone(&errand.fields);
+        let mut reader = Reader::new(Arc::clone(inner), errand, sender.clone());
+        let task = Task(tokio::spawn(async move {
+            let outcome = reader.run().await.map_err(|fault| reader.blame(fault));
+            drop(sender.send(outcome.map(ReadEvent::Done)).await);
+        }));
+        Self { steps: Steps::Pages { events, fields }, _task: task, blame }
+    }
+
+    /// The next step; the last one is done or an error.
+    pub(super) async fn next(&mut self) -> Result<Step, SourceError> {
+        let step = match &mut self.steps {
+            Steps::Tree(steps) => steps.recv().await,
+            Steps::Pages { events, fields } => {
+                events.recv().await.map(|event| Ok(Step { event: event?, fields: Arc::clone(fields) }))
+            }
+        };
+        step.unwrap_or_else(|| {
+            let (inner, stream) = &self.blame;
+            Err(inner.blame(stream, "", Fault::Internal { facts: "a reading ended without a word".to_owned() }))
+        })
+    }
+}
+
+/// The reading of one parent's children.
+#[derive(Debug)]
+struct Child {
+    feed: Feed,
+    keeper: Option<Keeper>,
+    /// Number, within the whole, of the request that is passed on.
+    request: u32,
+    has_begun: bool,
+}
+
+struct Tree {
+    inner: Arc<Inner>,
+    stream: Arc<Stream>,
+    parent: ParentManifest,
+    errand: Errand,
+    /// From the first instant that is asked for until the last.
+    bounds: Option<TimeRange>,
+    out: mpsc::Sender<Result<Step, SourceError>>,
+    summary: ReadSummary,
+    waiting: Spool,
+    left_out: u64,
+}
+
+impl Tree {
+    fn new(
+        inner: Arc<Inner>,
+        parent: ParentManifest,
+        errand: Errand,
+        out: mpsc::Sender<Result<Step, SourceError>>,
+    ) -> Self {
+        let stream = Arc::clone(&errand.stream);
+        let (first, last) = (errand.ranges.front().copied().flatten(), errand.ranges.back().copied().flatten());
+        let bounds = first.zip(last).and_then(|(first, last)| TimeRange::new(first.from(), last.until()).ok());
+        let (summary, waiting) = (ReadSummary::default(), Spool::new());
+        Self { inner, stream, parent, errand, bounds, out, summary, waiting, left_out: 0 }
+    }
+
+    fn blame(&self, fault: impl Into<Fault>) -> SourceError {
+        self.inner.blame(&self.stream, "parent", fault)
+    }
+
+    async fn run(&mut self) -> Result<ReadSummary, SourceError> {
+        let parent = self.inner.stream(&self.parent.stream)?;
+        let (gate, mut keeper) = Gate::new();
+        let window = self.bounds.filter(|_| self.parent.range == ParentRange::Window);
+        let ranges = ranges_of(&self.inner, &parent, window).map_err(|fault| self.blame(fault))?;
+        let mut feed = Feed::begin(
+            &self.inner,
+            Errand { stream: Arc::clone(&parent), ranges, token: None, gate: Some(gate), ..self.errand.clone() },
+        );
+        let mut request = 0;
+        loop {
+            // Steps come first: a reading waits at its gate only after its page was taken.
+            tokio::select! {
+                biased;
+                step = feed.next() => {
+                    let Step { event, fields } = step?;
+                    match event {
+                        ReadEvent::Exchange(exchange) => {
+                            request = self.pass_on_head(exchange, fields, Some(Role::Parent)).await?;
+                        }
+                        ReadEvent::Chunk(chunk) => self.pass_on_chunk(chunk, request, fields).await?,
+                        ReadEvent::Records(records) => self.gather(&parent, &records.texts, &fields)?,
+                        ReadEvent::Done(done) => {
+                            self.summary.retries += done.retries;
+                            self.read_children().await?;
+                            break;
+                        }
+                    }
+                }
+                waiting = keeper.next() => {
+                    self.read_children().await?;
+                    waiting.go_on();
+                }
+            }
+        }
+        if self.left_out > 0 {
+            tracing::warn!(stream = %self.stream.name, left_out = self.left_out, "parents without children were left out");
+        }
+        Ok(std::mem::take(&mut self.summary))
+    }
+
+    /// Keeps what the children of these records need.
+    fn gather(&mut self, parent: &Stream, records: &[Bytes], above: &Fields) -> Result<(), SourceError> {
+        let window = parent.window.as_ref().filter(|_| self.parent.range == ParentRange::Window);
+        for record in records {
+            if let (Some(window), Some(bounds)) = (window, self.bounds) {
+                let value = serde_json::from_slice::<serde_json::Value>(record).ok();
+                let time = value.as_ref().and_then(|value| window.pointer.find(value));
+                // An API without an upper bound also sends what comes later.
+                if time.and_then(|time| read_instant(time, &window.read_format)).is_some_and(|at| !bounds.contains(at))
+                {
+                    continue;
+                }
+            }
+            let children = fields_of(&self.parent, record, above, &self.errand.scope);
+            let children = children.map_err(|error| self.blame(error))?;
+            if children.is_empty() && self.parent.each.is_none() && self.parent.when.is_none() {
+                self.left_out += 1;
+            }
+            for fields in children {
+                let text = serde_json::to_vec(&fields);
+                let text = text.map_err(|error| self.blame(Fault::Internal { facts: error.to_string() }))?;
+                self.waiting.push(Bytes::from(text)).map_err(|error| self.blame(spool_fault(&error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the children of every parent that waits.
+    async fn read_children(&mut self) -> Result<(), SourceError> {
+        let mut running: VecDeque<Child> = VecDeque::new();
+        loop {
+            while running.len() < self.width() {
+                match self.next_fields()? {
+                    Some(fields) => running.push_back(self.begin_child(fields)),
+                    None => break,
+                }
+            }
+            let Some(child) = running.front_mut() else { return Ok(()) };
+            if self.advance(child).await? {
+                running.pop_front();
+            }
+        }
+    }
+
+    /// How many children are read at a time. A child that is a parent itself waits for its own children.
+    fn width(&self) -> usize {
+        if self.errand.gate.is_some() {
+            return 1;
+        }
+        let parallel = self.parent.parallel.and_then(|parallel| usize::try_from(parallel).ok());
+        parallel.unwrap_or(crate::parents::PARALLEL)
+    }
+
+    fn next_fields(&mut self) -> Result<Option<Arc<Fields>>, SourceError> {
+        let text = self.waiting.pop().map_err(|error| self.blame(spool_fault(&error)))?;
+        let fields = text.map(|text| serde_json::from_slice::<Fields>(&text)).transpose();
+        let fields = fields.map_err(|error| self.blame(Fault::Internal { facts: error.to_string() }))?;
+        Ok(fields.map(Arc::new))
+    }
+
+    fn begin_child(&self, fields: Arc<Fields>) -> Child {
+        let (gate, keeper) = match &self.errand.gate {
+            Some(_) => {
+                let (gate, keeper) = Gate::new();
+                (Some(gate), Some(keeper))
+            }
+            None => (None, None),
+        };
+        let scope = Arc::new(scope_with(&self.errand.scope, &fields));
+        let feed = Feed::pages(&self.inner, Errand { scope, fields, gate, ..self.errand.clone() });
+        Child { feed, keeper, request: 0, has_begun: false }
+    }
+
+    /// Passes on the next step of a child; true when it is done.
+    async fn advance(&mut self, child: &mut Child) -> Result<bool, SourceError> {
+        let step = match &mut child.keeper {
+            None => child.feed.next().await,
+            Some(keeper) => tokio::select! {
+                biased;
+                step = child.feed.next() => step,
+                waiting = keeper.next() => {
+                    if let Some(gate) = &self.errand.gate {
+                        gate.pass().await;
+                    }
+                    waiting.go_on();
+                    return Ok(false);
+                }
+            },
+        };
+        let Step { event, fields } = match step {
+            Ok(step) => step,
+            Err(error) if self.is_missing(&error, child) => {
+                self.leave_out(&error).await?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        };
+        child.has_begun = true;
+        match event {
+            ReadEvent::Exchange(exchange) => child.request = self.pass_on_head(exchange, fields, None).await?,
+            ReadEvent::Chunk(chunk) => self.pass_on_chunk(chunk, child.request, fields).await?,
+            ReadEvent::Records(mut records) => {
+                records.request = child.request;
+                self.summary.records += records.texts.len() as u64;
+                self.send(ReadEvent::Records(records), fields).await?;
+            }
+            ReadEvent::Done(done) => {
+                self.summary.retries += done.retries;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_missing(&self, error: &SourceError, child: &Child) -> bool {
+        matches!(*error.fault, Fault::NotFound { .. }) && self.parent.missing == Lack::Skip && !child.has_begun
+    }
+
+    /// Raw shows which parent's children were not there.
+    async fn leave_out(&mut self, error: &SourceError) -> Result<(), SourceError> {
+        self.left_out += 1;
+        let status = if let Fault::NotFound { status, .. } = *error.fault { status } else { 404 };
+        let request = error.place.request.as_deref().unwrap_or_default();
+        let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
+        let exchange = Exchange {
+            request: 0,
+            method: method.to_owned(),
+            url: url.to_owned(),
+            status,
+            headers: Vec::new(),
+            fetched_at: self.inner.clock.now(),
+            source_date: None,
+        };
+        let fields = Arc::clone(&self.errand.fields);
+        self.pass_on_head(exchange, fields, Some(Role::Missing)).await.map(drop)
+    }
+
+    /// Numbers an exchange within the whole and passes it on.
+    async fn pass_on_head(
+        &mut self,
+        mut exchange: Exchange,
+        fields: Arc<Fields>,
+        role: Option<Role>,
+    ) -> Result<u32, SourceError> {
+        let request = self.summary.requests;
+        exchange.request = request;
+        self.summary.requests =
+            request.checked_add(1).ok_or_else(|| self.blame(Fault::Internal { facts: "2^32 requests".to_owned() }))?;
+        if let Some(role) = role {
+            role.mark(&mut exchange);
+        }
+        self.send(ReadEvent::Exchange(exchange), fields).await?;
+        Ok(request)
+    }
+
+    async fn pass_on_chunk(
+        &mut self,
+        mut chunk: headwater_contract::Chunk,
+        request: u32,
+        fields: Arc<Fields>,
+    ) -> Result<(), SourceError> {
+        chunk.request = request;
+        self.summary.bytes += chunk.body.len() as u64;
+        self.send(ReadEvent::Chunk(chunk), fields).await
+    }
+
+    async fn send(&self, event: ReadEvent, fields: Arc<Fields>) -> Result<(), SourceError> {
+        let sent = self.out.send(Ok(Step { event, fields })).await;
+        sent.map_err(|_| self.blame(Fault::Internal { facts: "nobody takes what is read".to_owned() }))
+    }
+}
+
+/// The ranges that a stream is asked for on behalf of others: `window`, else all since its start, each as long as the stream takes.
+pub(super) fn ranges_of(
+    inner: &Inner,
+    stream: &Stream,
+    window: Option<TimeRange>,
+) -> Result<VecDeque<Option<TimeRange>>, Fault> {
+    let Some(plan) = &stream.window else { return Ok(VecDeque::from([None])) };
+    // A parent of any time may have children in a window, so all means up to now.
+    let start = || inner.instant(stream.start.as_ref()).ok_or(Fault::Bounds { kind: stream.kind, needs_bounds: true });
+    let whole = match window {
+        Some(window) => Some(window),
+        None => TimeRange::new(start()?, inner.clock.now()).ok(),
+    };
+    // Before its start nothing can have come.
+    let Some(whole) = whole else { return Ok(VecDeque::new()) };
+    if plan.request.as_ref().is_none_or(|request| request.until.is_none()) {
+        return Ok(VecDeque::from([Some(whole)]));
+    }
+    let (mut ranges, mut from) = (VecDeque::new(), whole.from());
+    while from < whole.until() {
+        let until =
+            from.checked_add_signed(plan.policy.length.delta()).map_or(whole.until(), |at| at.min(whole.until()));
+        ranges.push_back(Some(
+            TimeRange::new(from, until).map_err(|error| Fault::Internal { facts: error.to_string() })?,
+        ));
+        from = until;
+    }
+    Ok(ranges)
+}
+
+fn spool_fault(error: &std::io::Error) -> Fault {
+    Fault::Spool { reason: error.to_string() }
+}
