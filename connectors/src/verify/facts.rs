@@ -183,7 +183,7 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
         all.push(Sent { kind, name: name.to_owned(), way, value, format });
     };
     if let Some(window) = &stream.window {
-        for param in std::iter::once(&window.request.from).chain(&window.request.until) {
+        for param in window.request.iter().flat_map(|request| std::iter::once(&request.from).chain(&request.until)) {
             let name = name_of(param.as_str());
             add(FactKind::Window, &name, way(&name), None, Some(window.sent_format.clone()));
         }
