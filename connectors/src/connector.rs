@@ -143,7 +143,7 @@ impl Connector {
         let mut streams = Vec::new();
         let mut take = |name: &str, path: &str, manifest: StreamManifest| -> Result<(), ManifestError> {
             let blame = Blame { file: &self.origin, path, line: &|path| self.line(path) };
-            let (stream, key_list) = Stream::complete(name, manifest, &blame)?;
+            let (stream, key_list) = Stream::complete(name, manifest, &self.manifest.http.errors, &blame)?;
             self.check_names(&stream, &blame)?;
             streams.push(stream);
             streams.extend(key_list);

@@ -11,6 +11,7 @@ use crate::expression::ExpressionError;
 use crate::manifest::{ManifestError, SettingError};
 use crate::pagination::PaginationError;
 use crate::parents::FieldError;
+use crate::refusal::FailureClass;
 use crate::slicing::SliceError;
 
 /// What went wrong.
@@ -62,6 +63,18 @@ pub enum Fault {
         /// When it may be asked again, where it says so.
         retry_at: Option<DateTime<Utc>>,
     },
+    /// A rule of the manifest names it.
+    #[error("{message} ({status}){}", said(says))]
+    Declared {
+        /// What it asks of its reader.
+        class: FailureClass,
+        /// HTTP status.
+        status: u16,
+        /// What the manifest says that it means.
+        message: String,
+        /// The source's words.
+        says: String,
+    },
     /// No answer.
     #[error("{origin} cannot be reached: {reason}")]
     Unreachable {
@@ -79,6 +92,12 @@ pub enum Fault {
         bytes: u64,
         /// What the system said.
         reason: String,
+    },
+    /// An answer that trickles.
+    #[error("the answer was not whole in time; {bytes} bytes of it came")]
+    TooSlow {
+        /// How many came.
+        bytes: u64,
     },
     /// The body is not what the manifest says.
     #[error("{0}")]
@@ -226,6 +245,21 @@ impl Fault {
         }
     }
 
+    /// The HTTP status that it came with.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unauthorized { .. } => Some(401),
+            Self::Forbidden { .. } => Some(403),
+            Self::ErrorInBody { .. } => Some(200),
+            Self::NotFound { status, .. }
+            | Self::Rejected { status, .. }
+            | Self::Throttled { status, .. }
+            | Self::ServerError { status, .. }
+            | Self::Declared { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized { .. } => "unauthorized",
@@ -234,6 +268,7 @@ impl Fault {
             Self::Rejected { .. } => "request-rejected",
             Self::Throttled { .. } => "throttled",
             Self::ServerError { .. } => "server-error",
+            Self::Declared { .. } => "declared-error",
             Self::Unreachable { .. } => "unreachable",
             Self::BodyCut { .. } | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty) => "body-truncated",
             Self::Decode(DecodeError::Html { .. } | DecodeError::NotJson { .. } | DecodeError::Trailing { .. }) => {
@@ -242,6 +277,7 @@ impl Fault {
             Self::Decode(DecodeError::RecordsMissing { .. } | DecodeError::RecordsNotAList { .. }) => "records-missing",
             Self::Decode(DecodeError::RecordTooLarge { .. }) => "record-too-large",
             Self::Decode(DecodeError::TooDeep { .. }) => "nested-too-deep",
+            Self::TooSlow { .. } => "too-slow",
             Self::ErrorInBody { .. } => "error-in-body",
             Self::Pagination(error) => error.code(),
             Self::OriginRefused { .. } => "origin-refused",
@@ -270,9 +306,11 @@ impl Fault {
         match self {
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
             Self::Throttled { .. } => ErrorKind::Parked,
+            Self::Declared { class, .. } => class.kind(),
             Self::ServerError { .. }
             | Self::Unreachable { .. }
             | Self::BodyCut { .. }
+            | Self::TooSlow { .. }
             | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
             | Self::Spool { .. }
             | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
@@ -309,8 +347,19 @@ impl Fault {
             Self::Throttled { .. } => "wait; the next run goes on where this one stopped".to_owned(),
             Self::ServerError { .. }
             | Self::BodyCut { .. }
+            | Self::TooSlow { .. }
+            | Self::Declared { class: FailureClass::Unavailable, .. }
             | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
             | Self::Pagination(PaginationError::Moved { .. }) => "wait; the next run tries again".to_owned(),
+            Self::Declared { class: FailureClass::Config, .. } => {
+                "mend what the message names, then run again".to_owned()
+            }
+            Self::Declared { class: FailureClass::Access, .. } => {
+                "renew or widen the credential, then run again".to_owned()
+            }
+            Self::Declared { class: FailureClass::Source, .. } => {
+                "compare the request with the page that the manifest links to".to_owned()
+            }
             Self::Unreachable { .. } => {
                 "check that the source runs and that its address is right, then run again".to_owned()
             }
@@ -384,6 +433,7 @@ impl SourceError {
             Fault::NotFound { status, .. } | Fault::Rejected { status, .. } | Fault::ServerError { status, .. } => {
                 status.to_string()
             }
+            Fault::Declared { message, status, .. } => format!("{status} {message}"),
             Fault::Decode(DecodeError::RecordsMissing { pointer, .. }) => pointer.clone(),
             Fault::Setting(error) => error.to_string(),
             Fault::Expression(error) => error.to_string(),

@@ -20,6 +20,7 @@ pub mod lint;
 pub mod manifest;
 pub mod pagination;
 pub mod parents;
+pub mod refusal;
 pub mod slicing;
 mod source;
 mod stream;

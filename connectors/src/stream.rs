@@ -16,6 +16,7 @@ use crate::manifest::{
 };
 use crate::pagination::Pagination;
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
+use crate::refusal::{ErrorRule, Rules, contradiction};
 use crate::slicing::SlicesManifest;
 
 /// Rows that a re-read may remove before its window is held.
@@ -40,6 +41,8 @@ pub(crate) struct RequestPlan {
     pub(crate) headers: Ordered<ValueManifest>,
     pub(crate) body: Option<BodyManifest>,
     pub(crate) page_size: Option<PageSize>,
+    /// What is done about answers that are no data.
+    pub(crate) rules: Rules,
     /// Parameters that a project gives to a template.
     pub(crate) with: BTreeMap<String, Scalar>,
 }
@@ -134,6 +137,7 @@ impl Stream {
     pub(crate) fn complete(
         name: &str,
         manifest: StreamManifest,
+        connector_rules: &[ErrorRule],
         blame: &Blame<'_>,
     ) -> Result<(Self, Option<Self>), ManifestError> {
         check_name(name, blame)?;
@@ -157,6 +161,7 @@ impl Stream {
             headers: manifest.headers.unwrap_or_default(),
             body: manifest.body,
             page_size: manifest.page_size,
+            rules: own_rules(manifest.errors, window.is_some(), manifest.slices.is_some(), connector_rules, blame)?,
             with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
         };
         let by_window =
@@ -226,6 +231,7 @@ impl Stream {
                 headers: self.request.headers.clone(),
                 body: list.body,
                 page_size: list.page_size,
+                rules: self.request.rules.clone(),
                 with: self.request.with.clone(),
             },
             records: list.records,
@@ -342,6 +348,20 @@ fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
     }
     let fix = "use 1 to 64 of `a-z`, `0-9` and `_`, beginning with a letter, without `__`";
     Err(blame.incomplete("", format!("`{name}` is not a name for a stream"), fix))
+}
+
+fn own_rules(
+    own: Option<Vec<ErrorRule>>,
+    has_window: bool,
+    has_slices: bool,
+    connector_rules: &[ErrorRule],
+    blame: &Blame<'_>,
+) -> Result<Rules, ManifestError> {
+    let own = own.unwrap_or_default();
+    match contradiction(&own, has_window, has_slices) {
+        Some((reason, fix)) => Err(blame.incomplete("errors", reason, fix)),
+        None => Ok(Rules::new(&own, connector_rules)),
+    }
 }
 
 fn complete_chain(

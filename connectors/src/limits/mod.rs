@@ -3,11 +3,19 @@
 //! A vendor's "N per period" may be a fixed or a sliding window; the pace keeps N within every period of that length, wherever it
 //! begins: a burst of a quarter at once, the rest evenly spread.
 
+mod backoff;
+mod moment;
 mod patience;
 mod retry_after;
+mod wall_clock;
 
-pub use patience::{Patience, Retries};
-pub use retry_after::{parse_retry_after, quota_reset};
+pub use backoff::Backoff;
+pub use moment::MomentFormat;
+pub use patience::{Again, Patience, Retries};
+pub use retry_after::parse_retry_after;
+pub use wall_clock::{TimeOfDay, WallClock, ZoneName};
+
+pub(crate) use backoff::jitter;
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};

@@ -1,10 +1,8 @@
-//! When a source wants to be asked again: `Retry-After` (RFC 9110 § 10.2.3) and quota headers.
+//! When a source wants to be asked again: `Retry-After` (RFC 9110 § 10.2.3, <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>).
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-
-use crate::manifest::ResetFormat;
 
 /// Reads `Retry-After`: seconds, or a date. A date in the past is no wait at all.
 pub fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
@@ -14,17 +12,6 @@ pub fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     }
     let at = DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc);
     Some((at - now).to_std().unwrap_or(Duration::ZERO))
-}
-
-/// Reads the time at which a quota is full again.
-pub fn quota_reset(text: &str, format: ResetFormat, now: DateTime<Utc>) -> Option<Duration> {
-    let seconds: i64 = text.trim().parse().ok()?;
-    match format {
-        ResetFormat::SecondsFromNow => u64::try_from(seconds).ok().map(Duration::from_secs),
-        ResetFormat::UnixSeconds => {
-            Some((DateTime::from_timestamp(seconds, 0)? - now).to_std().unwrap_or(Duration::ZERO))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -41,7 +28,5 @@ mod tests {
         for text in ["", "soon", "-1", "inf", "NaN", "1e300"] {
             assert_eq!(parse_retry_after(text, now), None, "{text}");
         }
-        assert_eq!(quota_reset("1795251660", ResetFormat::UnixSeconds, now), Some(Duration::from_mins(1)));
-        assert_eq!(quota_reset("7", ResetFormat::SecondsFromNow, now), Some(Duration::from_secs(7)));
     }
 }

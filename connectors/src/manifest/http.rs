@@ -7,8 +7,10 @@ use serde::Deserialize;
 use crate::auth::Auth;
 use crate::decoding::Pointer;
 use crate::expression::{Template, ValueManifest};
+use crate::limits::MomentFormat;
 use crate::manifest::fact::Fact;
 use crate::manifest::ordered::Ordered;
+use crate::refusal::ErrorRule;
 
 /// What all streams of a connector share when they call the API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,7 +30,10 @@ pub struct HttpManifest {
     /// Response headers that tell how much is left.
     #[serde(default)]
     pub quota: Option<Quota>,
-    /// A field of a body that means an error although the status is 200.
+    /// What is done about answers that are no data, after the stream's own rules; the first that holds decides.
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
+    /// A field of a body that means an error although the status is 200, where no rule of `errors` speaks of it.
     #[serde(default)]
     pub error_in_body: Option<ErrorInBody>,
     /// Other origins, such as `https://cdn.example.com`, that a next-page URL or a redirect may lead to.
@@ -61,19 +66,9 @@ pub struct Quota {
     /// Header with the time at which it is full again.
     pub reset: String,
     /// How that time is written.
-    pub reset_format: ResetFormat,
+    pub reset_format: MomentFormat,
     /// The page that says so.
     pub source: String,
-}
-
-/// How a quota's reset time is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ResetFormat {
-    /// Seconds since 1970.
-    UnixSeconds,
-    /// Seconds from now.
-    SecondsFromNow,
 }
 
 /// A field of a body that means an error.

@@ -15,7 +15,7 @@ mod stream;
 pub use column::{ChildManifest, ColumnManifest, TypeManifest};
 pub use error::ManifestError;
 pub use fact::Fact;
-pub use http::{BodyManifest, ErrorInBody, HttpManifest, Limit, Method, Quota, ResetFormat};
+pub use http::{BodyManifest, ErrorInBody, HttpManifest, Limit, Method, Quota};
 pub use lines::Lines;
 pub use ordered::{OneOrMany, Ordered};
 pub use settings::{STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings};

@@ -22,6 +22,7 @@ use crate::manifest::ordered::Ordered;
 use crate::manifest::settings::parse_instant;
 use crate::pagination::Pagination;
 use crate::parents::ParentManifest;
+use crate::refusal::ErrorRule;
 use crate::slicing::SlicesManifest;
 
 /// One stream, a template for streams, or the defaults of all streams.
@@ -49,6 +50,8 @@ pub struct StreamManifest {
     pub headers: Option<Ordered<ValueManifest>>,
     /// The body of a `post`.
     pub body: Option<BodyManifest>,
+    /// What is done about answers that are no data, before the connector's own rules; the first that holds decides.
+    pub errors: Option<Vec<ErrorRule>>,
 
     /// It is not read by itself: only as the parent of other streams, or to list their slices. It needs no columns.
     pub internal: Option<bool>,
@@ -131,6 +134,7 @@ impl StreamManifest {
             body: self.body.or(base.body),
             internal: self.internal.or(base.internal),
             parent: self.parent.or(base.parent),
+            errors: self.errors.or(base.errors),
             records: self.records.or(base.records),
             decoding: self.decoding.or(base.decoding),
             key: self.key.or(base.key),

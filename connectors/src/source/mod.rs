@@ -5,6 +5,7 @@
 mod check;
 mod gate;
 mod reading;
+mod refusal;
 mod replay;
 mod request;
 mod tree;

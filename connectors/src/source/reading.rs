@@ -15,6 +15,7 @@ use url::Url;
 
 use super::Inner;
 use super::gate::Gate;
+use super::refusal::Ruled;
 use super::request::{Turn, build};
 use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
@@ -22,6 +23,7 @@ use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
 use crate::pagination::{Next, Page, PaginationError, parse_link_header};
 use crate::parents::Given;
+use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::transport::{Answer, Request};
 use crate::windowing::{halves, read_instant, sent_bounds};
@@ -135,18 +137,20 @@ enum Outcome {
         total: u64,
         cap: u64,
     },
+    /// A rule of the manifest says what its refusal means.
+    Ruled(Ruled),
 }
 
 pub(super) struct Reader {
-    inner: Arc<Inner>,
-    stream: Arc<Stream>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) stream: Arc<Stream>,
     errand: Errand,
     /// What every record takes from its request.
     given: Option<Given>,
     sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
-    summary: ReadSummary,
+    pub(super) summary: ReadSummary,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
-    last_request: Option<String>,
+    pub(super) last_request: Option<String>,
 }
 
 impl Reader {
@@ -174,11 +178,14 @@ impl Reader {
         let scope = Arc::clone(&self.errand.scope);
         let mut ranges = std::mem::take(&mut self.errand.ranges);
         while let Some(range) = ranges.pop_front() {
-            if let Some((total, cap)) = self.read_range(&scope, range).await? {
+            if self.summary.is_slice_skipped {
+                break;
+            }
+            if let Some(too_large) = self.read_range(&scope, range).await? {
                 let granularity =
                     self.stream.window.as_ref().map(|window| window.policy.granularity).unwrap_or_default();
                 let cut = range.and_then(|range| halves(range, granularity));
-                let (left, right) = cut.ok_or(PaginationError::Capped { total, cap })?;
+                let (left, right) = cut.ok_or(too_large)?;
                 ranges.push_front(Some(right));
                 ranges.push_front(Some(left));
             }
@@ -186,14 +193,20 @@ impl Reader {
         Ok(std::mem::take(&mut self.summary))
     }
 
-    /// Reads one range to its end; gives back total and cap when it is too large for one query.
-    async fn read_range(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Option<(u64, u64)>, Fault> {
+    /// Reads one range to its end; gives back why when it is too large for one query.
+    async fn read_range(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Option<Fault>, Fault> {
         let mut restarts = 0;
         let mut pass = self.first_pass(range);
         loop {
             let page = match self.read_page(scope, &mut pass, range).await? {
                 Outcome::Page(page) => page,
-                Outcome::Capped { total, cap } => return Ok(Some((total, cap))),
+                Outcome::Capped { total, cap } => return Ok(Some(PaginationError::Capped { total, cap }.into())),
+                Outcome::Ruled(Ruled::Restart) => {
+                    pass = self.restart(&mut restarts, range)?;
+                    continue;
+                }
+                Outcome::Ruled(Ruled::TooLarge(fault)) => return Ok(Some(fault)),
+                Outcome::Ruled(Ruled::Skipped) => return Ok(None),
             };
             match self.next(&page)? {
                 Next::Done => return Ok(None),
@@ -209,14 +222,7 @@ impl Reader {
                     pass.cursor = Some(url);
                     pass.turn.url = Some(location);
                 }
-                Next::Restart => {
-                    restarts += 1;
-                    if restarts > RESTARTS_MAX {
-                        return Err(PaginationError::Moved { times: restarts }.into());
-                    }
-                    tracing::debug!(stream = %self.stream.name, restarts, "the list moved; reading it again");
-                    pass = self.first_pass(range);
-                }
+                Next::Restart => pass = self.restart(&mut restarts, range)?,
                 Next::From(from) => {
                     let until = pass.turn.bounds.map_or(from, |(_, until)| until);
                     let number = pass.number;
@@ -230,6 +236,16 @@ impl Reader {
                 return Err(PaginationError::TooManyPages { limit: PAGES_MAX }.into());
             }
         }
+    }
+
+    /// The first page once more, a bounded number of times.
+    fn restart(&self, restarts: &mut u32, range: Option<TimeRange>) -> Result<Pass, Fault> {
+        *restarts += 1;
+        if *restarts > RESTARTS_MAX {
+            return Err(PaginationError::Moved { times: *restarts }.into());
+        }
+        tracing::debug!(stream = %self.stream.name, restarts, "reading the list from its first page");
+        Ok(self.first_pass(range))
     }
 
     fn first_pass(&self, range: Option<TimeRange>) -> Pass {
@@ -283,8 +299,12 @@ impl Reader {
             match self.try_page(&request, pass, range).await {
                 Ok(outcome) => return Ok(outcome),
                 // What was passed on cannot be taken back, so only a page of which nobody saw anything is asked for again.
-                Err((fault, false)) => self.inner.transport.pause(&mut retries, fault).await?,
-                Err((fault, true)) => return Err(fault),
+                Err((refusal, false)) => {
+                    if let Some(ruled) = self.obey(&mut retries, refusal).await? {
+                        return Ok(Outcome::Ruled(ruled));
+                    }
+                }
+                Err((refusal, true)) => return Err(refusal.into()),
             }
             self.summary.retries += 1;
         }
@@ -296,9 +316,9 @@ impl Reader {
         request: &Request,
         pass: &mut Pass,
         range: Option<TimeRange>,
-    ) -> Result<Outcome, (Fault, bool)> {
-        let unseen = |fault: Fault| (fault, false);
-        let mut answer = self.inner.transport.send(request).await.map_err(unseen)?;
+    ) -> Result<Outcome, (Refusal, bool)> {
+        let unseen = |fault: Fault| (fault.into(), false);
+        let mut answer = self.inner.transport.send(request).await.map_err(|refusal| (refusal, false))?;
         let mut body = self.body_reader();
         let capacity =
             answer.size_hint.and_then(|size| usize::try_from(size).ok()).unwrap_or(64 * 1024).min(HOLD_BYTES);
@@ -308,20 +328,23 @@ impl Reader {
             is_whole = !answer.read(&mut held).await.map_err(unseen)?;
         }
         if held.len() <= HOLD_BYTES {
-            let (chunk, records) = body.push(held.freeze()).map_err(|error| unseen(error.into()))?;
-            let (last, facts) = self.close(body).map_err(unseen)?;
+            let whole = held.freeze();
+            let decoded = body.push(whole.clone()).map_err(Fault::from);
+            let refused = |refusal: Refusal| (refusal, false);
+            let (chunk, records) = decoded.map_err(|fault| refused(self.judge_undecoded(&answer, &whole, fault)))?;
+            let (last, facts) = self.close(body, &answer, &whole).map_err(refused)?;
             if let Some(outcome) = self.capped(&facts) {
                 return Ok(outcome);
             }
             let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
-            let seen = |fault: Fault| (fault, true);
+            let seen = |fault: Fault| (fault.into(), true);
             self.pass_on_head(&answer, request).await.map_err(seen)?;
             self.pass_on(chunk, records).await.map_err(seen)?;
             self.pass_on_records(last).await.map_err(seen)?;
             self.count(page.count());
             return Ok(Outcome::Page(page));
         }
-        self.stream_page(request, answer, body, held, is_whole, pass, range).await.map_err(|fault| (fault, true))
+        self.stream_page(request, answer, body, held, is_whole, pass, range).await.map_err(|fault| (fault.into(), true))
     }
 
     /// Passes a large body on while it arrives.
@@ -351,7 +374,7 @@ impl Reader {
                 is_whole = !answer.read(&mut held).await?;
             }
         }
-        let (last, facts) = self.close(body)?;
+        let (last, facts) = self.close(body, &answer, &[])?;
         if let Some(Outcome::Capped { total, cap }) = self.capped(&facts) {
             return Err(PaginationError::Capped { total, cap }.into());
         }
@@ -362,7 +385,7 @@ impl Reader {
     }
 
     fn body_reader(&self) -> BodyReader {
-        let mut facts = self.stream.facts();
+        let mut facts = self.stream.request.rules.facts(self.stream.facts());
         if let Some(error) = &self.inner.connector.manifest().http.error_in_body {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
@@ -370,17 +393,10 @@ impl Reader {
     }
 
     /// Ends a body: it is whole, says no error, and had its list of records.
-    fn close(&self, body: BodyReader) -> Result<(Option<Records>, BodyFacts), Fault> {
-        let Ended { records, facts, found } = body.finish()?;
-        if let Some(error) = &self.inner.connector.manifest().http.error_in_body
-            && let Some(field) = facts.body_field(&error.field).filter(|field| is_meant(field))
-        {
-            let message = error.message.as_ref().and_then(|message| facts.body_field(message)).unwrap_or(field);
-            let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
-            let short: String = text.chars().take(300).collect();
-            return Err(Fault::ErrorInBody { says: self.inner.transport.redact(&short) });
-        }
-        found?;
+    fn close(&self, body: BodyReader, answer: &Answer, whole: &[u8]) -> Result<(Option<Records>, BodyFacts), Refusal> {
+        let ended = body.finish().map_err(|error| self.judge_undecoded(answer, whole, error.into()))?;
+        let Ended { records, facts, found } = ended;
+        self.judge_decoded(answer, &facts, whole, found.err().map(Fault::from))?;
         Ok((records, facts))
     }
 
@@ -484,17 +500,6 @@ pub(super) fn chain_token(facts: &BodyFacts, next: &crate::decoding::Pointer) ->
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
-    }
-}
-
-/// Whether a field that stands for an error means one.
-fn is_meant(field: &Value) -> bool {
-    match field {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     }
     let headers = headers(inner, stream, &scope)?;
     if let Some(url) = &turn.url {
-        return Ok(Request { method: plan.method, url: url.clone(), headers, body: None });
+        return Ok(Request { method: plan.method, url: url.clone(), headers, body: None, rules: plan.rules.clone() });
     }
     let mut url = inner.base.clone();
     let path = format!("{}{}", url.path().trim_end_matches('/'), plan.path.fill_path(&scope)?);
@@ -134,7 +134,7 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
         (None, None) => None,
     };
     let method = if body.is_some() { Method::Post } else { plan.method };
-    Ok(Request { method, url, headers, body })
+    Ok(Request { method, url, headers, body, rules: plan.rules.clone() })
 }
 
 fn headers(inner: &Inner, stream: &Stream, scope: &Scope) -> Result<Vec<(String, String)>, Fault> {

@@ -180,7 +180,8 @@ impl Tree {
                         ReadEvent::Chunk(chunk) => self.pass_on_chunk(chunk, request, fields).await?,
                         ReadEvent::Records(records) => self.gather(&parent, &records.texts, &fields)?,
                         ReadEvent::Done(done) => {
-                            self.summary.retries += done.retries;
+                            self.summary.is_slice_skipped |= done.is_slice_skipped;
+                            self.summary.add_tries(done);
                             self.read_children().await?;
                             break;
                         }
@@ -305,7 +306,7 @@ impl Tree {
                 self.send(ReadEvent::Records(records), fields).await?;
             }
             ReadEvent::Done(done) => {
-                self.summary.retries += done.retries;
+                self.summary.add_tries(done);
                 return Ok(true);
             }
         }

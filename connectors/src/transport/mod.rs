@@ -4,28 +4,31 @@
 //! reading of refusals. So a rule that holds here holds for every connector.
 
 mod address;
+mod answer;
 mod body;
+mod judge;
 mod origin;
 mod redact;
 
+pub(crate) use answer::Answer;
 pub use body::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, TimeDelta, Utc};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use headwater_contract::Clock;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::auth::Credential;
 use crate::error::Fault;
-use crate::limits::{Pace, Patience, Retries, parse_retry_after, quota_reset};
+use crate::limits::{Again, Pace, Patience, Retries, jitter};
 use crate::manifest::{Limit, Method, Quota};
+use crate::refusal::{Decision, Refusal, Rules};
 use address::{Guard, PrivateAddress, is_public};
-use body::Inflater;
 use origin::Pins;
 use redact::{Redactor, without_param};
 
@@ -33,14 +36,6 @@ use redact::{Redactor, without_param};
 const OUTAGE: Duration = Duration::from_secs(30);
 /// Redirects that are followed, within the pinned origins.
 const REDIRECTS_MAX: usize = 5;
-/// Bytes of a refusal that are read for its text.
-const REFUSAL_BYTES_MAX: usize = 2_048;
-/// Response headers that are worth keeping: what the source says of time, form, identity and quota. Never cookies.
-const KEPT_HEADERS: [&str; 7] =
-    ["date", "content-type", "etag", "last-modified", "x-request-id", "request-id", "retry-after"];
-/// Prefixes of quota headers.
-const KEPT_PREFIXES: [&str; 3] = ["x-ratelimit-", "ratelimit-", "x-rate-limit-"];
-
 /// A request without credential.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -49,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(String, String)>,
     /// Content type and bytes.
     pub(crate) body: Option<(&'static str, Bytes)>,
+    /// What is done about answers that are no data.
+    pub(crate) rules: Rules,
 }
 
 impl Request {
@@ -89,43 +86,6 @@ pub(crate) struct Transport {
     outage: Mutex<Option<Instant>>,
 }
 
-/// A good answer whose body is still to come.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    response: reqwest::Response,
-    inflater: Inflater,
-    received: u64,
-    pub(crate) status: u16,
-    /// The final URL without secrets.
-    pub(crate) url: String,
-    /// The final URL, against which relative links are read.
-    pub(crate) location: Url,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) links: String,
-    pub(crate) fetched_at: DateTime<Utc>,
-    pub(crate) source_date: Option<DateTime<Utc>>,
-    /// Size by the source's word, for buffers only.
-    pub(crate) size_hint: Option<u64>,
-}
-
-impl Answer {
-    /// Appends the next piece of the body; false at its end.
-    pub(crate) async fn read(&mut self, into: &mut BytesMut) -> Result<bool, Fault> {
-        match self.response.chunk().await {
-            Ok(Some(piece)) => {
-                self.received += piece.len() as u64;
-                self.inflater.take(&piece, into)?;
-                Ok(true)
-            }
-            Ok(None) => {
-                self.inflater.finish(into)?;
-                Ok(false)
-            }
-            Err(error) => Err(Fault::BodyCut { bytes: self.received, reason: plain(&error) }),
-        }
-    }
-}
-
 impl Transport {
     pub(crate) fn new(options: TransportOptions<'_>) -> Result<Self, Fault> {
         let pins = Pins::new(options.base, options.other_origins, options.allow_private);
@@ -163,34 +123,37 @@ impl Transport {
         Retries::new(&self.patience)
     }
 
-    /// Waits before `fault`'s request is sent again, or gives the fault back when that is not worth it.
-    pub(crate) async fn pause(&self, retries: &mut Retries, fault: Fault) -> Result<(), Fault> {
-        if !fault.may_pass() {
-            return Err(fault);
-        }
+    /// Waits before the refused request is sent again, or gives the fault back when that is not worth it.
+    pub(crate) async fn pause(&self, retries: &mut Retries, refusal: impl Into<Refusal>) -> Result<(), Fault> {
+        let Refusal { fault, decision } = refusal.into();
+        let again = match decision {
+            Some(Decision::Retry(again)) => again,
+            Some(_) => return Err(*fault),
+            None if !fault.may_pass() => return Err(*fault),
+            None if matches!(*fault, Fault::Throttled { .. }) => Again::Throttled,
+            None => Again::Failed,
+        };
         let asked = fault.retry_at().map(|at| (at - self.clock.now()).to_std().unwrap_or(Duration::ZERO));
         if asked.is_some_and(|asked| asked > self.patience.wait_max) {
-            return Err(fault);
+            return Err(*fault);
         }
-        let is_out = matches!(fault, Fault::Unreachable { .. });
+        let is_out = matches!(*fault, Fault::Unreachable { .. });
         if is_out && self.was_out_lately() {
-            return Err(fault);
+            return Err(*fault);
         }
-        let Some(pause) = retries.take() else {
+        let Some(pause) = retries.take(&again) else {
             if is_out {
                 *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
-            return Err(fault);
+            return Err(*fault);
         };
         tracing::debug!(%fault, try_number = retries.used(), "sending a request again");
-        match asked {
-            // The source said when; others of the credential wait with us, and jitter keeps them from coming back as one.
-            Some(asked) => {
-                self.pace.rest(asked);
-                tokio::time::sleep(asked + pause.min(asked / 10)).await;
-            }
-            None => tokio::time::sleep(pause).await,
+        // The source said when; others of the credential wait with us, and jitter keeps them from coming back as one.
+        let pause = asked.map_or(pause, |asked| asked + jitter(asked / 10).min(pause));
+        if matches!(*fault, Fault::Throttled { .. }) || asked.is_some() {
+            self.pace.rest(asked.unwrap_or(pause));
         }
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 
@@ -210,7 +173,7 @@ impl Transport {
     }
 
     /// Sends one request once and returns its answer when it is good.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Fault> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Refusal> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS_MAX {
             self.pace.permit().await;
@@ -223,9 +186,9 @@ impl Transport {
                     target.ok_or_else(|| Fault::Rejected { status, says: "a redirect without a target".to_owned() })?;
                 continue;
             }
-            return self.judge(response, url).await;
+            return self.judge(request, response, url).await;
         }
-        Err(Fault::TooManyRedirects { limit: REDIRECTS_MAX })
+        Err(Fault::TooManyRedirects { limit: REDIRECTS_MAX }.into())
     }
 
     async fn send_to(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Fault> {
@@ -292,87 +255,6 @@ impl Transport {
             reason: self.redactor.text(&plain(error)),
             timed_out: error.is_timeout(),
         }
-    }
-
-    /// Tells a good answer from the kinds of refusal.
-    async fn judge(&self, response: reqwest::Response, location: Url) -> Result<Answer, Fault> {
-        let now = self.clock.now();
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let spent = self.spent_quota(&headers, now);
-        if response.status().is_success() {
-            if let Some(pause) = spent {
-                self.pace.rest(pause);
-            }
-            return Ok(Answer {
-                inflater: Inflater::new(text_of(&headers, "content-encoding").as_deref())?,
-                received: 0,
-                status,
-                url: self.redactor.url(&location),
-                location,
-                headers: self.kept_headers(&headers),
-                links: headers
-                    .get_all("link")
-                    .iter()
-                    .filter_map(|value| value.to_str().ok())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                fetched_at: now,
-                source_date: text_of(&headers, "date").and_then(|date| http_date(&date)),
-                size_hint: response.content_length(),
-                response,
-            });
-        }
-        let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, now));
-        let retry_at = |pause: Duration| now + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
-        if status == 429 || (status == 403 && spent.is_some()) {
-            return Err(Fault::Throttled { status, retry_at: retry_after.or(spent).map(retry_at) });
-        }
-        let says = self.says(response).await;
-        Err(match status {
-            401 => Fault::Unauthorized { says },
-            403 => Fault::Forbidden { says },
-            404 | 410 => Fault::NotFound { status, says },
-            408 | 500..=599 => Fault::ServerError { status, says, retry_at: retry_after.map(retry_at) },
-            _ => Fault::Rejected { status, says },
-        })
-    }
-
-    /// How long the quota is spent, when its headers say that nothing is left.
-    fn spent_quota(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-        let quota = self.quota.as_ref()?;
-        let remaining: u64 = text_of(headers, &quota.remaining)?.trim().parse().ok()?;
-        if remaining > 0 {
-            return None;
-        }
-        quota_reset(&text_of(headers, &quota.reset)?, quota.reset_format, now)
-    }
-
-    fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        let is_kept =
-            |name: &str| KEPT_HEADERS.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
-        kept.filter_map(|(name, value)| Some((name.as_str().to_owned(), self.redactor.text(value.to_str().ok()?))))
-            .collect()
-    }
-
-    /// The beginning of a refusal's text, for people.
-    async fn says(&self, mut response: reqwest::Response) -> String {
-        let encoding = text_of(response.headers(), "content-encoding");
-        let Ok(mut inflater) = Inflater::new(encoding.as_deref()) else { return String::new() };
-        let mut body = BytesMut::new();
-        while let Ok(Some(piece)) = response.chunk().await {
-            if inflater.take(&piece, &mut body).is_err() || body.len() >= REFUSAL_BYTES_MAX {
-                break;
-            }
-        }
-        let text = String::from_utf8_lossy(&body);
-        let short: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
-        self.redactor.text(&short)
-    }
-
-    pub(crate) fn redact(&self, text: &str) -> String {
-        self.redactor.text(text)
     }
 
     pub(crate) fn redact_url(&self, url: &Url) -> String {

@@ -80,10 +80,10 @@ fn page(ids: &[i64], next: impl Into<Value>) -> Reply {
 }
 
 #[tokio::test]
-async fn faults_that_time_heals_are_retried_three_times_and_then_named() {
+async fn faults_that_time_heals_are_retried_within_the_budget_of_their_class_and_then_named() {
     assert_eq!(code("rows", |_| Reply::text(500, "oops")).await, ("server-error", 4));
     assert_eq!(code("rows", |_| Reply::text(503, "")).await, ("server-error", 4));
-    assert_eq!(code("rows", |_| Reply::throttled()).await, ("throttled", 4));
+    assert_eq!(code("rows", |_| Reply::throttled()).await, ("throttled", 9));
     let cut = |_: &Asked| Reply { cut: Some(12), ..page(&[1, 2, 3], Value::Null) };
     assert_eq!(code("rows", cut).await, ("body-truncated", 4));
     assert_eq!(code("rows", |_| Reply::text(200, r#"{"data":[{"id":1}"#)).await, ("body-truncated", 4));

@@ -6,6 +6,7 @@
 
 mod faults;
 mod parents;
+mod refusals;
 mod server;
 mod vendors;
 mod work;

@@ -23,7 +23,7 @@ pub use duration::{DurationError, Span};
 pub use explain::{ErrorKind, Explain, Report};
 pub use kind::StreamKind;
 pub use name::{NameError, Slice, SourceName, StreamName, TableName, Zone, decode_segment, encode_segment};
-pub use record::{Chunk, Exchange, ReadEvent, ReadSummary, Records};
+pub use record::{Chunk, Exchange, ReadEvent, ReadSummary, Records, SkippedRequest};
 pub use secret::Secret;
 pub use stream::{ChildTable, Deletes, StreamContract, WindowPolicy};
 pub use window::{Bounds, TimeRange, Window, WindowError};

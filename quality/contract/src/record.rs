@@ -65,6 +65,39 @@ pub struct ReadSummary {
     pub records: u64,
     /// The token that the next link of a chain starts from.
     pub token_out: Option<String>,
+    /// Requests that the manifest says have no records when they are refused; none of them is among `requests`.
+    #[serde(default)]
+    pub skipped_requests: u32,
+    /// The first of them, at most [`ReadSummary::SKIPPED_SHOWN`].
+    #[serde(default)]
+    pub skipped: Vec<SkippedRequest>,
+    /// The manifest says that the whole slice has no records when it is refused so.
+    #[serde(default)]
+    pub is_slice_skipped: bool,
+}
+
+impl ReadSummary {
+    /// Skipped requests that a summary shows.
+    pub const SKIPPED_SHOWN: usize = 100;
+
+    /// Adds the retries and the skipped requests of a part of this reading.
+    pub fn add_tries(&mut self, part: Self) {
+        self.retries += part.retries;
+        self.skipped_requests += part.skipped_requests;
+        let room = Self::SKIPPED_SHOWN.saturating_sub(self.skipped.len());
+        self.skipped.extend(part.skipped.into_iter().take(room));
+    }
+}
+
+/// A request that was refused and has no records by the manifest's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRequest {
+    /// Method and URL without secrets.
+    pub request: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What the source said.
+    pub says: String,
 }
 
 /// One step of a reading.
