@@ -10,8 +10,13 @@ every_test() {
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::
   tests "retail" way retail::
+  step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
+}
+
+embedded() { # A crate outside the workspace compiles against ours and goes the way
+  (cd examples/embed && cargo run --release --locked)
 }
 
 powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find every break that is made in it.

@@ -13,7 +13,7 @@ use headwater_contract::{Clock, SourceName, SystemClock, Zone};
 use headwater_lake::ledger::Ledger;
 use headwater_lake::star::Star;
 use headwater_lake::steps::Steps;
-use headwater_lake::store::{Store, StoreOptions, ZoneUrl, probe};
+use headwater_lake::store::{Store, StoreOptions, ZoneUrl, ensure_container, probe};
 use headwater_lake::zones::Zones;
 use headwater_lake::{Lake, LakeLimits};
 
@@ -137,6 +137,23 @@ impl Lakehouse {
         &self.policy
     }
 
+    /// Creates the containers of zones on Azure that are not there yet, and returns their URLs.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] when the service refuses, or nothing in the project says who asks.
+    pub async fn create_containers(&self) -> Result<Vec<String>, RunError> {
+        let options = store_options(&self.file, &self.folder, &self.environment)?;
+        let mut created = Vec::new();
+        for zone in Zone::ALL {
+            let url = ZoneUrl::parse(self.lake.zones.get(zone).url().as_str(), &self.folder)?;
+            if ensure_container(&url, &options_for(&url, &options), self.lake.clock.as_ref()).await? {
+                created.push(url.to_string());
+            }
+        }
+        Ok(created)
+    }
+
     /// What people say about tables in `catalog.yaml`, where there is one.
     ///
     /// # Errors
@@ -250,7 +267,12 @@ fn narrow(mut open: OpenSource, streams: Option<&[String]>) -> Result<OpenSource
     Ok(open)
 }
 
-fn open_zones(file: &ProjectFile, folder: &Path, environment: &Environment) -> Result<Zones, RunError> {
+/// What the project says of its stores, with references resolved.
+fn store_options<'a>(
+    file: &'a ProjectFile,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Vec<(&'a str, String)>, RunError> {
     let mut options = Vec::new();
     for (name, value) in &file.store.options {
         let at = format!("store.options.{name}");
@@ -261,6 +283,11 @@ fn open_zones(file: &ProjectFile, folder: &Path, environment: &Environment) -> R
         };
         options.push((name.as_str(), text));
     }
+    Ok(options)
+}
+
+fn open_zones(file: &ProjectFile, folder: &Path, environment: &Environment) -> Result<Zones, RunError> {
+    let options = store_options(file, folder, environment)?;
     let open = |url: &str| -> Result<Store, RunError> {
         let url = ZoneUrl::parse(url, folder)?;
         Ok(Store::open(&url, &options_for(&url, &options))?)

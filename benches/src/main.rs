@@ -43,7 +43,6 @@ struct Options {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["measured", report, program, rest @ ..] => measure::measured(report, program, rest),
         ["light", origin, records, page, days, folder] => {
             parse_shape(records, page, days).and_then(|shape| light::run(origin, shape, Path::new(folder)))
         }

@@ -1,20 +1,22 @@
-//! Runs a program as the only child of a process that then tells what the child cost.
+//! Runs a program and tells what it cost, by what Linux says of the process while it lives.
 //!
-//! The kernel adds up the costs of waited-for children and keeps the largest memory among them. So each measured program gets a
-//! parent of its own, this very binary called with `measured`, whose children are that program and nothing else.
+//! The kernel keeps the largest resident set of a process (`VmHWM`) and its CPU time in `/proc`; both are read until it ends, so what
+//! is missed is less than the pause between two looks. No crate is needed for it, so the bench builds with the dependencies that the
+//! product has anyway.
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
-
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-use serde::{Deserialize, Serialize};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::Fallible;
 
+/// Between two looks at a running process.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Clock ticks in a second: Linux has told programs this number on every architecture since 2.6 (`man 5 proc`, `man 3 sysconf`).
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// What a program took.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     /// From start to end.
     pub(crate) wall_seconds: f64,
@@ -33,38 +35,62 @@ impl Cost {
     }
 }
 
-/// Runs `program` in `folder` under a parent of its own.
+/// Runs `program` in `folder` until it ends.
 pub(crate) fn run(program: &Path, arguments: &[&str], folder: &Path) -> Fallible<Cost> {
-    let report = folder.join("cost.json");
-    let status = Command::new(std::env::current_exe()?)
-        .arg("measured")
-        .arg(&report)
-        .arg(program)
-        .args(arguments)
-        .current_dir(folder)
-        .status()?;
+    let start = Instant::now();
+    let mut child = Command::new(program).args(arguments).current_dir(folder).stdout(Stdio::null()).spawn()?;
+    let process = format!("/proc/{}", child.id());
+    let mut cost = Cost { wall_seconds: 0.0, cpu_seconds: 0.0, peak_megabytes: 0.0 };
+    let status = loop {
+        // A process that has ended and was not waited for still tells its CPU time, so the last look misses nothing of it.
+        let (status, stat) = (text(&format!("{process}/status")), text(&format!("{process}/stat")));
+        cost.peak_megabytes = peak_megabytes(&status).unwrap_or(cost.peak_megabytes);
+        cost.cpu_seconds = cpu_seconds(&stat).unwrap_or(cost.cpu_seconds);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(PAUSE);
+    };
+    cost.wall_seconds = start.elapsed().as_secs_f64();
     if !status.success() {
         return Err(format!("{} {}: {status}", program.display(), arguments.join(" ")).into());
     }
-    Ok(serde_json::from_slice(&fs_err::read(report)?)?)
+    if cost.peak_megabytes <= 0.0 {
+        return Err("this system tells nothing of a process in /proc: measure on Linux".into());
+    }
+    Ok(cost)
 }
 
-/// The parent's part: runs the program, waits, writes down what it cost.
-pub(crate) fn measured(report: &str, program: &str, arguments: &[&str]) -> Fallible<()> {
-    let start = Instant::now();
-    let status = Command::new(program).args(arguments).stdout(std::process::Stdio::null()).status()?;
-    let wall_seconds = start.elapsed().as_secs_f64();
-    if !status.success() {
-        return Err(format!("{program}: {status}").into());
+/// What stands there now; nothing once the process is gone.
+fn text(path: &str) -> String {
+    fs_err::read_to_string(path).unwrap_or_default()
+}
+
+/// `VmHWM:   12345 kB`.
+fn peak_megabytes(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u32 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(f64::from(kibibytes) * 1_024.0 / 1e6)
+}
+
+/// The 14th and 15th word; the second, the program's name, may hold blanks and ends with the last parenthesis.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
+    Some((f64::from(user) + f64::from(system)) / TICKS_A_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_writes() {
+        assert_eq!(peak_megabytes("VmPeak:\t  99 kB\nVmHWM:\t  250000 kB\n"), Some(256.0));
+        assert_eq!(peak_megabytes("State:\tZ (zombie)\n"), None);
+        let stat = "4242 (a ) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 4 0 12345";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds(""), None);
     }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    let cost = Cost {
-        wall_seconds,
-        cpu_seconds: std::time::Duration::from_micros(microseconds.try_into()?).as_secs_f64(),
-        // Linux counts kilobytes, macOS bytes; benches run on Linux.
-        peak_megabytes: f64::from(u32::try_from(usage.max_rss())?) / 1_000.0,
-    };
-    fs_err::write(report, serde_json::to_vec(&cost)?)?;
-    Ok(())
 }

@@ -66,7 +66,7 @@ pub enum Command {
         command: ConnectorsCommand,
     },
     /// Ask each source one cheap question per stream: does it answer, does the credential do
-    Check(Selection),
+    Check(CheckArgs),
     /// Show what is due and not read; requests nothing that a plan does not need, writes nothing
     Plan(PlanArgs),
     /// Read what is due, then build the stars whose inputs changed
@@ -142,6 +142,17 @@ pub struct Selection {
     /// Sources or streams; all of the project when none is named
     #[arg(value_name = "SOURCE[.STREAM]")]
     pub streams: Vec<String>,
+}
+
+/// `check`
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Which streams.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Create the containers of zones on Azure that are not there yet
+    #[arg(long)]
+    pub create_containers: bool,
 }
 
 /// `demo`
@@ -375,6 +386,17 @@ pub enum CatalogCommand {
     Show {
         /// `zone.schema.table`
         table: TableName,
+    },
+    /// Why somebody may or may not read a table, and who else may
+    ExplainAccess {
+        /// `zone.schema.table`
+        table: TableName,
+        /// About this user; you when nobody is named
+        #[arg(long)]
+        user: Option<String>,
+        /// As if he asked as this role; it only narrows
+        #[arg(long = "as", value_name = "ROLE")]
+        role: Option<RoleName>,
     },
 }
 

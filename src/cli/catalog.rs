@@ -1,6 +1,6 @@
 //! `headwater catalog`: every table with columns, freshness, owner and where it comes from.
 
-use headwater_catalog::{Details, Entry, Search};
+use headwater_catalog::{Action, Details, Entry, Explanation, Search};
 use headwater_contract::Zone;
 
 use crate::cli::Desk;
@@ -8,7 +8,7 @@ use crate::cli::args::CatalogCommand;
 use crate::cli::failure::Ended;
 use crate::cli::output::{number, size, table};
 use crate::cli::runs::at;
-use crate::run::unknown;
+use crate::run::{RunError, unknown};
 
 pub(crate) async fn catalog(desk: &Desk, command: &CatalogCommand) -> Ended {
     let house = desk.open().await?;
@@ -33,8 +33,31 @@ pub(crate) async fn catalog(desk: &Desk, command: &CatalogCommand) -> Ended {
             let details = house.catalog().show(table, &words, now).await?;
             desk.output.data(&details, || details_text(&details));
         }
+        CatalogCommand::ExplainAccess { table, user, role } => {
+            let user = user.as_deref().unwrap_or(house.user());
+            let caller = house.policy().caller(user, role.as_ref()).map_err(RunError::from)?;
+            let explanation = house.policy().explain(&caller, Action::Read, table);
+            desk.output.data(&explanation, || explanation_text(&explanation));
+        }
     }
     Ok(0)
+}
+
+fn explanation_text(explanation: &Explanation) -> String {
+    let Explanation { user, own_role, role, action, table: name, reason, .. } = explanation;
+    let acting = if role == own_role { format!("role {role}") } else { format!("role {own_role}, acting as {role}") };
+    let may = if explanation.is_allowed { "may" } else { "may not" };
+    let mut out = format!("`{user}` ({acting}) {may} {} {name}: {reason}\n", action.as_str());
+    if let Some(rule) = &explanation.rule {
+        out.push_str(&format!("\n{rule}\n"));
+    }
+    let mut rows = vec![["role", "reads it", "users"].map(String::from).to_vec()];
+    rows.extend(explanation.roles.iter().map(|access| {
+        let reads = if access.is_allowed { "yes" } else { "no" };
+        vec![access.role.to_string(), reads.to_owned(), access.users.join(", ")]
+    }));
+    out.push_str(&format!("\n{}\npolicy {}\n", table(&rows), explanation.policy));
+    out
 }
 
 fn list_text(entries: &[Entry]) -> String {

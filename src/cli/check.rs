@@ -1,18 +1,23 @@
-//! `headwater check`: one cheap question per stream.
+//! `headwater check`: one cheap question per stream, and the containers of the zones where they are asked for.
 
 use headwater_contract::Explain;
 use serde_json::json;
 
 use crate::cli::Desk;
-use crate::cli::args::Selection;
+use crate::cli::args::CheckArgs;
 use crate::cli::failure::Ended;
 use crate::cli::output::table;
 use crate::run::Problem;
 
-pub(crate) async fn check(desk: &Desk, selection: &Selection) -> Ended {
+pub(crate) async fn check(desk: &Desk, args: &CheckArgs) -> Ended {
     let house = desk.open_with(None, true).await?;
+    if args.create_containers {
+        for url in house.create_containers().await? {
+            desk.output.note(format!("created {url}"));
+        }
+    }
     let (mut rows, mut values, mut code) = (vec![["stream", "answer"].map(String::from).to_vec()], Vec::new(), 0);
-    for open in house.sources(&selection.streams)? {
+    for open in house.sources(&args.selection.streams)? {
         let report = open.source.check().await?;
         for checked in report.streams {
             if !open.streams.iter().any(|stream| stream.contract.name.stream() == checked.stream) {

@@ -22,7 +22,7 @@ use crate::cli::{Desk, run};
 use crate::lakehouse::{Lakehouse, OpenOptions};
 use crate::project::{ProjectError, new_project};
 use crate::run::{Outcome, RunError, RunOptions, RunReport};
-use crate::sandbox::{Collection, Fault, FaultKind, Sandbox, SandboxOptions};
+use crate::sandbox::{Collection, Fault, FaultKind, Sandbox, SandboxOptions, TOKEN};
 
 /// The star of `examples/shop`, as its files are.
 const STAR: [(&str, &str); 7] = [
@@ -122,7 +122,7 @@ fn write_project(desk: &Desk, folder: &Path, sandbox: &Sandbox) -> Result<(), Fa
     let text = fs_err::read_to_string(&file).map_err(io)?;
     let private = format!("\nallow_private: [\"127.0.0.1:{}\"]\n", sandbox.port());
     fs_err::write(&file, text + &private).map_err(io)?;
-    fs_err::write(folder.join("sandbox-token.txt"), "sandbox\n").map_err(io)?;
+    fs_err::write(folder.join("sandbox-token.txt"), format!("{TOKEN}\n")).map_err(io)?;
     let star = folder.join("stars").join("shop");
     fs_err::create_dir_all(&star).map_err(io)?;
     for (name, text) in STAR {

@@ -33,7 +33,7 @@ pub(crate) fn init(desk: &Desk, args: &InitArgs) -> Ended {
     let mut written = new_project(&folder, &desk.environment.user, &lines.join("\n"), is_sandbox)?;
     if is_sandbox {
         let token = folder.join("sandbox-token.txt");
-        fs_err::write(&token, "sandbox\n").map_err(crate::project::ProjectError::from)?;
+        fs_err::write(&token, format!("{}\n", crate::sandbox::TOKEN)).map_err(crate::project::ProjectError::from)?;
         written.push(token);
     }
     let paths: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();

@@ -96,7 +96,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Demo(args) => demo::demo(desk, &args).await,
         Command::Init(args) => init::init(desk, &args),
         Command::Connectors { command } => connectors::connectors(desk, &command),
-        Command::Check(selection) => check::check(desk, &selection).await,
+        Command::Check(args) => check::check(desk, &args).await,
         Command::Plan(args) => plan::plan(desk, &args).await,
         Command::Run(args) => run::run(desk, &args).await,
         Command::Backfill(args) => backfill::backfill(desk, &args).await,

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::Desk;
 use crate::cli::args::SandboxArgs;
 use crate::cli::failure::Ended;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::{Sandbox, SandboxOptions, TOKEN};
 
 pub(crate) async fn sandbox(desk: &Desk, args: &SandboxArgs) -> Ended {
     desk.stop.heed();
@@ -25,10 +25,10 @@ pub(crate) async fn sandbox(desk: &Desk, args: &SandboxArgs) -> Ended {
     };
     let sandbox = Sandbox::start(options).await.map_err(crate::run::RunError::from)?;
     let origin = sandbox.origin().to_owned();
-    let about = json!({ "origin": origin, "token": "sandbox", "clock": sandbox.shop().now() });
+    let about = json!({ "origin": origin, "token": TOKEN, "clock": sandbox.shop().now() });
     desk.output.data(&about, || origin.clone());
     desk.output.note(format!(
-        "a small shop, made up, at {origin} (token `sandbox`); its clock shows {} and stands still\n\
+        "a small shop, made up, at {origin} (token `{TOKEN}`); its clock shows {} and stands still\n\
          move it:   curl -X POST {origin}/_sandbox/clock -H 'content-type: application/json' -d '{{\"advance_seconds\": 3600}}'\n\
          break it:  see `GET {origin}/_sandbox/faults`\n\
          Ctrl-C ends it",

@@ -6,7 +6,7 @@
 //!
 //! # The API
 //!
-//! Every request bears `Authorization: Bearer sandbox` (or the token it was started with). Times are RFC 3339 in UTC with whole
+//! Every request bears `Authorization: Bearer` with [`TOKEN`] (or the token it was started with). Times are RFC 3339 in UTC with whole
 //! seconds; ranges are half-open; an unknown parameter is a 400. The `Date` header shows the shop's clock. Readers are asked for
 //! at most 500 requests a second.
 //!
@@ -50,5 +50,5 @@ mod world;
 pub use collection::Collection;
 pub use edits::{Edit, EditError, Edited};
 pub use faults::{Endpoint, Fault, FaultKind};
-pub use server::{Sandbox, SandboxError, SandboxOptions};
+pub use server::{Sandbox, SandboxError, SandboxOptions, TOKEN};
 pub use shop::{ReceivedRequest, Shop};

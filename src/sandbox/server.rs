@@ -30,6 +30,10 @@ use super::{api, control};
 /// The largest body that a fault takes apart; a page of the shop is far smaller.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// The token that requests bear unless the sandbox is started with another. It is no secret, but no plain word either: what it says
+/// is taken out of messages like any token.
+pub const TOKEN: &str = "teaching-shop-token";
+
 /// What the sandbox is made of.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
@@ -66,7 +70,7 @@ impl Default for SandboxOptions {
             opens: DateTime::from_timestamp(1_740_787_200, 0).unwrap_or_default(), // 2025-03-01T00:00:00Z
             clock_start: None,
             pace: 0,
-            token: Secret::new("sandbox"),
+            token: Secret::new(TOKEN),
             clock: Arc::new(SystemClock),
         }
     }

@@ -9,8 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use headwater::sandbox::Collection;
-use headwater_contract::SystemClock;
-use headwater_lake::store::{StoreOptions, ZoneUrl, ensure_container};
 
 use crate::harness::{Project, Server, tools};
 
@@ -108,15 +106,13 @@ fn a_lake_on_azure_blob_goes_the_whole_way() {
     let server = Server::start();
     let endpoint = format!("http://127.0.0.1:{}/{AZURITE_ACCOUNT}", service.port);
     let zone = |name: &str| format!("abfss://{name}@{AZURITE_ACCOUNT}.dfs.core.windows.net/lake");
-    let options =
-        StoreOptions::none().with("endpoint", &endpoint).with("account_key", AZURITE_KEY).with("allow_http", "true");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for name in ["raw", "cleansed", "curated", "exploration"] {
-        let url = ZoneUrl::parse(&zone(name), Path::new("/")).unwrap();
-        runtime.block_on(ensure_container(&url, &options, &SystemClock)).unwrap();
-    }
     let options = format!("    endpoint: {endpoint}\n    account_key: env:STORE_KEY\n    allow_http: \"true\"\n");
-    goes_the_way(&server, &project(&server, zone, &options));
+    let project = project(&server, zone, &options);
+    let containers = ["check", "--create-containers"];
+    project.at_the_time_of(&server).run(&containers).ends_with(0).says("created abfss://raw@");
+    let again = project.at_the_time_of(&server).run(&containers).ends_with(0);
+    assert!(!again.stderr.contains("created"), "they are there now");
+    goes_the_way(&server, &project);
 }
 
 fn s3_options(port: u16, key: &str) -> String {

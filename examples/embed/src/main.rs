@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use headwater::sandbox::{Sandbox, SandboxOptions};
+use headwater::sandbox::{Sandbox, SandboxOptions, TOKEN};
 use headwater::{Environment, Lakehouse, OpenOptions, RunOptions, Stop};
 
 #[tokio::main]
@@ -13,7 +13,7 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("headwater.yaml"), project(shop.origin(), shop.port()))?;
 
-    let variables = [("SHOP_TOKEN".to_owned(), "sandbox".to_owned())];
+    let variables = [("SHOP_TOKEN".to_owned(), TOKEN.to_owned())];
     let environment = Environment::new(variables, std::env::current_dir()?, "embed".to_owned());
     let lakehouse = Lakehouse::open(Path::new(&folder), environment, OpenOptions::default()).await?;
     let report = lakehouse.run(&RunOptions::default(), Arc::new(|event| println!("{event:?}")), &Stop::new()).await?;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array, UInt32Array,
+    ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
@@ -43,7 +43,7 @@ pub(crate) fn part_schema() -> SchemaRef {
         Field::new("ordinal", DataType::UInt32, false),
         Field::new("url", DataType::Utf8, false),
         Field::new("method", DataType::Utf8, false),
-        Field::new("status", DataType::UInt16, false),
+        Field::new("status", DataType::UInt32, false),
         // A JSON list of [name, value] pairs: a header may occur twice and keeps its order.
         Field::new("headers", DataType::Utf8, false),
         Field::new("fetched_at", instant.clone(), false),
@@ -96,7 +96,7 @@ impl Batch {
             Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.1))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0.url.as_str()))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0.method.as_str()))),
-            Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.0.status))),
+            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| u32::from(row.0.status)))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| headers(&row.0)))),
             Arc::new(fetched_at.with_timezone("UTC")),
             Arc::new(source_date.with_timezone("UTC")),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampMicrosecondType, UInt16Type, UInt32Type};
+use arrow_array::types::{TimestampMicrosecondType, UInt32Type};
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -207,7 +207,7 @@ fn row_of(batch: &RecordBatch, row: usize, position: RawPosition) -> Option<RawC
         request,
         method: text("method")?,
         url: text("url")?,
-        status: column("status")?.as_primitive_opt::<UInt16Type>()?.value(row),
+        status: u16::try_from(column("status")?.as_primitive_opt::<UInt32Type>()?.value(row)).ok()?,
         headers: serde_json::from_str(&text("headers")?).ok()?,
         fetched_at: instant("fetched_at")??,
         source_date: instant("source_date")?,

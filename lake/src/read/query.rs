@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use headwater_catalog::Permit;
 use headwater_contract::{SourceName, StreamName, TableName, Zone};
-use polars::prelude::{DataFrame, Expr, LazyFrame, PlRefPath, PolarsResult, ScanArgsParquet, col};
+use polars::prelude::{DataFrame, LazyFrame, PlRefPath, PolarsResult, ScanArgsParquet};
 use polars::sql::SQLContext;
 
 use crate::Lake;
@@ -72,7 +72,7 @@ fn collect(rows: LazyFrame) -> PolarsResult<DataFrame> {
 ///
 /// # Shape
 ///
-/// Out: the columns of the table. Of raw: one row a body chunk of the readings that count, without the status column.
+/// Out: the columns of the table. Of raw: one row a body chunk of the readings that count.
 ///
 /// # Errors
 ///
@@ -115,12 +115,7 @@ async fn parts(lake: &Lake, name: &TableName) -> Result<LazyFrame, ReadError> {
 fn chunks(paths: Vec<PathBuf>) -> PolarsResult<LazyFrame> {
     let paths: PolarsResult<Vec<PlRefPath>> = paths.into_iter().map(PlRefPath::try_from_pathbuf).collect();
     let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
-    let mut rows = LazyFrame::scan_parquet_files(paths?.into_iter().collect(), args)?;
-    let schema = rows.collect_schema()?;
-    // Polars is built without 16-bit unsigned integers, which nothing but the status of an answer has.
-    let names = schema.iter_names().filter(|name| name.as_str() != "status");
-    let columns: Vec<Expr> = names.map(|name| col(name.clone())).collect();
-    Ok(rows.select(columns))
+    LazyFrame::scan_parquet_files(paths?.into_iter().collect(), args)
 }
 
 /// Tables whose names are nearly `name`, the nearest first.

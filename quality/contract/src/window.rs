@@ -250,7 +250,8 @@ mod tests {
         let whole = range(0, 10);
         for mask in 0_u32..(1 << 5) {
             let pieces = [range(0, 2), range(1, 4), range(4, 6), range(7, 8), range(8, 12)];
-            let covered: Vec<_> = (0..5).filter(|bit| mask & (1 << bit) != 0).map(|bit| pieces[bit as usize]).collect();
+            let chosen = pieces.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
+            let covered: Vec<_> = chosen.map(|(_, piece)| *piece).collect();
             let gaps = whole.minus(&covered);
             for second in 0..10 {
                 let is_covered = covered.iter().any(|range| range.contains(at(second)));

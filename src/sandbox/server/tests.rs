@@ -32,7 +32,7 @@ async fn send(sandbox: &Sandbox, method: &str, path: &str, token: &str, body: &s
 }
 
 async fn get_text(sandbox: &Sandbox, path: &str) -> String {
-    send(sandbox, "GET", path, "sandbox", "").await
+    send(sandbox, "GET", path, TOKEN, "").await
 }
 
 async fn get_json(sandbox: &Sandbox, path: &str) -> Value {
@@ -202,6 +202,6 @@ async fn a_stopped_shop_refuses_connections_and_comes_back_as_it_was() {
     let before = get_json(&sandbox, "/v1/products").await;
     let shop = sandbox.stop().await;
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
-    let sandbox = Sandbox::serve(shop, port, Secret::new("sandbox")).await.unwrap();
+    let sandbox = Sandbox::serve(shop, port, Secret::new(TOKEN)).await.unwrap();
     assert_eq!(get_json(&sandbox, "/v1/products").await, before);
 }

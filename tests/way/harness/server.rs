@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+pub(crate) use headwater::sandbox::TOKEN;
 use headwater::sandbox::{Collection, Edit, Edited, Fault, Sandbox, SandboxOptions, Shop};
 use headwater_contract::Secret;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
-
-/// The token that the shop asks for.
-pub(crate) const TOKEN: &str = "sandbox";
 
 /// A running shop.
 pub(crate) struct Server {
