@@ -192,11 +192,11 @@ impl Connector {
 
     /// Every name in a path must be known before a request is sent.
     fn check_names(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
-        let slice = stream.slices.as_ref().map(|slices| slices.name.as_str());
+        let is_slice = |name: &str| stream.slices.as_ref().is_some_and(|slices| slices.has_name(name));
         // Names that come from parents are checked when all streams are known.
         for name in stream.request.path.names().filter(|_| stream.parent.is_none()) {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
-                || slice == Some(name)
+                || is_slice(name)
                 || stream.request.with.contains_key(name);
             if !is_known {
                 let reason = format!("`{{{name}}}` is no setting, slice or parameter");
@@ -214,16 +214,6 @@ impl Connector {
                     "declare it under `settings` with `type: date`, or write a date",
                 ));
             }
-        }
-        if let Some(slices) = &stream.slices
-            && self
-                .manifest
-                .settings
-                .get(&slices.setting)
-                .is_none_or(|setting| setting.setting_type != SettingType::List)
-        {
-            let reason = format!("`{}` is no list setting", slices.setting);
-            return Err(blame.incomplete("slices", reason, "declare it under `settings` with `type: list`"));
         }
         let auth = self.manifest.http.auth.settings();
         if let Some(unknown) = auth.into_iter().find(|name| self.manifest.settings.get(name).is_none()) {

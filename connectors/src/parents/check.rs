@@ -16,6 +16,9 @@ pub(crate) fn check_parents<'a>(
     for stream in streams {
         let blame = blame(stream);
         let above = ancestors(streams, stream, &blame)?;
+        if let Some(slices) = &stream.slices {
+            slices.check(manifest, streams, &blame)?;
+        }
         if let (Some(parent), Some(first)) = (&stream.parent, above.first()) {
             check_parent(stream, parent, first, &blame)?;
             check_paths(stream, &above, manifest, &blame)?;
@@ -109,8 +112,8 @@ fn check_paths(
     for (asked, above) in asked {
         for name in asked.request.path.names() {
             // The slice is the child's: a parent is read within it.
-            let is_known =
-                knows(asked, above, manifest, name) || stream.slices.as_ref().is_some_and(|slices| slices.name == name);
+            let is_known = knows(asked, above, manifest, name)
+                || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name));
             if !is_known {
                 let reason = format!("`{{{name}}}` in the path of `{}` is not known to `{}`", asked.name, stream.name);
                 return Err(blame.incomplete(
@@ -126,13 +129,12 @@ fn check_paths(
 
 /// Whether the requests of `stream` have a value of this name.
 fn knows(stream: &Stream, above: &[&Stream], manifest: &Manifest, name: &str) -> bool {
-    let has_field = |parent: &ParentManifest| {
-        parent.fields.get(name).is_some() || parent.each.as_ref().is_some_and(|each| each.fields.get(name).is_some())
-    };
-    let by_parents =
-        std::iter::once(stream).chain(above.iter().copied()).filter_map(|stream| stream.parent.as_ref()).any(has_field);
+    let by_parents = std::iter::once(stream)
+        .chain(above.iter().copied())
+        .filter_map(|stream| stream.parent.as_ref())
+        .any(|parent| parent.has_field(name));
     by_parents
         || manifest.settings.get(name).is_some_and(|setting| !setting.secret)
-        || stream.slices.as_ref().is_some_and(|slices| slices.name == name)
+        || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name))
         || stream.request.with.contains_key(name)
 }

@@ -35,6 +35,13 @@ pub struct ParentManifest {
     pub parallel: Option<u32>,
 }
 
+impl ParentManifest {
+    /// Whether it gives a field of this name.
+    pub fn has_field(&self, name: &str) -> bool {
+        self.fields.get(name).is_some() || self.each.as_ref().is_some_and(|each| each.fields.get(name).is_some())
+    }
+}
+
 /// A list inside a parent's record.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

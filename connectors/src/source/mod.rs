@@ -8,6 +8,7 @@ mod reading;
 mod refusal;
 mod replay;
 mod request;
+mod slices;
 mod tree;
 
 pub use check::{CheckReport, StreamCheck};
@@ -26,7 +27,6 @@ use crate::error::{Fault, Place, SourceError};
 use crate::expression::Scope;
 use crate::limits::Patience;
 use crate::manifest::{Fact, Instant, STREAMS, SettingValue, Settings, StreamManifest};
-use crate::slicing;
 use crate::stream::{Purpose, Stream};
 use crate::transport::{Transport, TransportOptions};
 
@@ -62,6 +62,9 @@ struct Inner {
     name: SourceName,
     settings: Settings,
     scope: Scope,
+    /// What conditions see.
+    claims: Scope,
+    lists: slices::Lists,
     base: Url,
     streams: Vec<Arc<Stream>>,
     contracts: Vec<StreamContract>,
@@ -93,6 +96,7 @@ impl Source {
         let resolved = Settings::resolve(&manifest.settings, &settings, &options.secrets)
             .map_err(|error| blame("settings", error.into()))?;
         let scope: Scope = resolved.plain.clone();
+        let claims = slices::claims(manifest, &resolved);
         let project = project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
@@ -135,6 +139,8 @@ impl Source {
                 name,
                 settings: resolved,
                 scope,
+                claims,
+                lists: slices::Lists::default(),
                 base,
                 streams,
                 contracts,
@@ -163,19 +169,10 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`SourceError`] when the stream is unknown or its setting lists nothing.
-    #[expect(
-        clippy::unused_async,
-        reason = "slices that another stream lists take requests, and callers should not care"
-    )]
+    /// [`SourceError`] when the stream is unknown, nothing lists a slice, or the stream that lists them cannot be read.
     pub async fn slices(&self, stream: &str) -> Result<Vec<Slice>, SourceError> {
         let stream = self.inner.stream(stream)?;
-        match &stream.slices {
-            None => Ok(vec![Slice::whole()]),
-            Some(slices) => {
-                slices.slices(&self.inner.settings).map_err(|error| self.inner.blame(&stream, "slices", error))
-            }
-        }
+        self.inner.slices(&stream).await
     }
 
     /// Sends one cheap request per stream and says what came back.
@@ -228,18 +225,6 @@ impl Inner {
             let place = Place { stream: self.name.to_string(), ..Place::default() };
             SourceError::new(place, Fault::UnknownStream { stream: name.to_owned(), known })
         })
-    }
-
-    /// The names that the requests of a slice see.
-    #[expect(
-        clippy::unused_async,
-        reason = "slices that another stream lists take requests, and callers should not care"
-    )]
-    async fn enter(&self, stream: &Stream, slice: &Slice) -> Result<Scope, SourceError> {
-        let mut scope = self.scope.clone();
-        slicing::enter(stream.slices.as_ref(), slice, &self.settings, &mut scope)
-            .map_err(|error| self.blame(stream, "slices", error))?;
-        Ok(scope)
     }
 
     /// An optional date that was not given bounds nothing.

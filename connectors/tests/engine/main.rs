@@ -8,5 +8,6 @@ mod faults;
 mod parents;
 mod refusals;
 mod server;
+mod slices;
 mod vendors;
 mod work;
