@@ -270,13 +270,8 @@ impl Fault {
             Self::ServerError { .. } => "server-error",
             Self::Declared { .. } => "declared-error",
             Self::Unreachable { .. } => "unreachable",
-            Self::BodyCut { .. } | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty) => "body-truncated",
-            Self::Decode(DecodeError::Html { .. } | DecodeError::NotJson { .. } | DecodeError::Trailing { .. }) => {
-                "not-json"
-            }
-            Self::Decode(DecodeError::RecordsMissing { .. } | DecodeError::RecordsNotAList { .. }) => "records-missing",
-            Self::Decode(DecodeError::RecordTooLarge { .. }) => "record-too-large",
-            Self::Decode(DecodeError::TooDeep { .. }) => "nested-too-deep",
+            Self::BodyCut { .. } => "body-truncated",
+            Self::Decode(error) => error.code(),
             Self::TooSlow { .. } => "too-slow",
             Self::ErrorInBody { .. } => "error-in-body",
             Self::Pagination(error) => error.code(),
@@ -311,11 +306,10 @@ impl Fault {
             | Self::Unreachable { .. }
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
-            | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
             | Self::Spool { .. }
             | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
-            Self::Decode(_)
-            | Self::Parent(FieldError::NotJson { .. } | FieldError::Absent { .. } | FieldError::NotAList { .. })
+            Self::Decode(error) => error.kind(),
+            Self::Parent(FieldError::NotJson { .. } | FieldError::Absent { .. } | FieldError::NotAList { .. })
             | Self::Pagination(_)
             | Self::ErrorInBody { .. }
             | Self::OriginRefused { .. }
@@ -349,7 +343,6 @@ impl Fault {
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
             | Self::Declared { class: FailureClass::Unavailable, .. }
-            | Self::Decode(DecodeError::Truncated { .. } | DecodeError::Empty)
             | Self::Pagination(PaginationError::Moved { .. }) => "wait; the next run tries again".to_owned(),
             Self::Declared { class: FailureClass::Config, .. } => {
                 "mend what the message names, then run again".to_owned()
@@ -363,13 +356,7 @@ impl Fault {
             Self::Unreachable { .. } => {
                 "check that the source runs and that its address is right, then run again".to_owned()
             }
-            Self::Decode(DecodeError::Html { .. }) => {
-                "open the URL: a login or an error page stands where data should".to_owned()
-            }
-            Self::Decode(DecodeError::RecordsMissing { .. } | DecodeError::RecordsNotAList { .. }) => {
-                "point `records` in the manifest at the list in the answer".to_owned()
-            }
-            Self::Decode(_) => "look at the answer: it is not what `decoding` says".to_owned(),
+            Self::Decode(error) => error.fix().to_owned(),
             Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),
             Self::Pagination(PaginationError::Capped { .. }) => "narrow the stream, e.g. by slices".to_owned(),
             Self::Pagination(_) => "compare `pagination` and `records` in the manifest with the answer".to_owned(),

@@ -8,7 +8,7 @@ use headwater_contract::{
     WindowPolicy,
 };
 
-use crate::decoding::{Decoding, PageFacts, Pointer};
+use crate::decoding::{BodyDecoding, PageFacts, Pointer};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::{
     BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError, Method,
@@ -80,7 +80,7 @@ pub(crate) struct Stream {
     pub(crate) kind: StreamKind,
     pub(crate) request: RequestPlan,
     pub(crate) records: Pointer,
-    pub(crate) decoding: Decoding,
+    pub(crate) decoding: BodyDecoding,
     pub(crate) pagination: Pagination,
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
@@ -235,7 +235,7 @@ impl Stream {
                 with: self.request.with.clone(),
             },
             records: list.records,
-            decoding: self.decoding,
+            decoding: self.decoding.clone(),
             pagination: list.pagination.unwrap_or_default(),
             chain: None,
             slices: self.slices.clone(),

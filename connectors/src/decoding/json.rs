@@ -135,14 +135,14 @@ impl JsonSplitter {
     /// # Errors
     ///
     /// [`DecodeError::Truncated`] when the body is not closed, [`DecodeError::Empty`] when nothing came.
-    pub fn finish(self) -> Result<Vec<(Pointer, Option<Value>)>, DecodeError> {
+    pub fn finish(&mut self) -> Result<Vec<(Pointer, Option<Value>)>, DecodeError> {
         if !self.has_begun {
             return Err(DecodeError::Empty);
         }
         if self.expect != Expect::Nothing {
             return Err(DecodeError::Truncated { at: self.offset });
         }
-        Ok(self.fields)
+        Ok(std::mem::take(&mut self.fields))
     }
 
     /// Whether the last chunk ended within a record.
@@ -436,6 +436,12 @@ fn kind_of(byte: u8) -> &'static str {
         b't' | b'f' => "a boolean",
         _ => "a number",
     }
+}
+
+/// Whether a body that should hold rows or lines begins like a page for people.
+pub(super) fn html(bytes: &[u8]) -> bool {
+    let start = bytes.get(..bytes.len().min(15)).unwrap_or_default().to_ascii_lowercase();
+    start.starts_with(b"<!doctype html") || start.starts_with(b"<html")
 }
 
 /// The first printable characters of a body, for an error.

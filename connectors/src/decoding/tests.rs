@@ -1,7 +1,8 @@
 //! The JSON decoder against a parser that reads the whole body, with every way of cutting it into chunks.
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -176,8 +177,13 @@ fn batches_name_the_chunks_that_they_came_from() {
     let mut body = BodyReader::new(7, decoder);
     let mut batches = Vec::new();
     for chunk in ["{\"d\":[{\"a\":1},{\"b", "\":\"long", "er\"},{\"c\":3}", "]}"] {
-        batches.push(body.push(Bytes::from_static(chunk.as_bytes())).unwrap().1);
+        body.push(Bytes::from_static(chunk.as_bytes()));
+        let batch = body.next().unwrap();
+        assert!(batch.is_none() || body.next().unwrap().is_none());
+        batches.push(batch);
     }
+    body.end();
+    assert_eq!(body.next().unwrap(), None);
     let places: Vec<_> = batches
         .into_iter()
         .map(|batch| batch.map(|records| (records.chunks, records.first_ordinal, records.texts.len())))

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use crate::decoding::{Decoding, Pointer};
+use crate::decoding::{BodyDecoding, Pointer};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::column::{ChildManifest, ColumnManifest};
 use crate::manifest::fact::Fact;
@@ -60,8 +60,8 @@ pub struct StreamManifest {
 
     /// JSON pointer to the list of records in the body; `""` when the body is the list.
     pub records: Option<Pointer>,
-    /// How a body becomes records; `json` when absent.
-    pub decoding: Option<Decoding>,
+    /// How a body becomes records: a format, or a list of what it is wrapped in and the format, e.g. `[gzip, csv]`; `json` when absent.
+    pub decoding: Option<BodyDecoding>,
     /// Columns that identify a row.
     pub key: Option<Vec<String>>,
     /// The stream has no key, and nothing in it counts as a duplicate.

@@ -319,7 +319,6 @@ impl Reader {
     ) -> Result<Outcome, (Refusal, bool)> {
         let unseen = |fault: Fault| (fault.into(), false);
         let mut answer = self.inner.transport.send(request).await.map_err(|refusal| (refusal, false))?;
-        let mut body = self.body_reader();
         let capacity =
             answer.size_hint.and_then(|size| usize::try_from(size).ok()).unwrap_or(64 * 1024).min(HOLD_BYTES);
         let mut held = BytesMut::with_capacity(capacity + 1);
@@ -328,22 +327,32 @@ impl Reader {
             is_whole = !answer.read(&mut held).await.map_err(unseen)?;
         }
         if held.len() <= HOLD_BYTES {
-            let whole = held.freeze();
-            let decoded = body.push(whole.clone()).map_err(Fault::from);
+            let held = held.freeze();
             let refused = |refusal: Refusal| (refusal, false);
-            let (chunk, records) = decoded.map_err(|fault| refused(self.judge_undecoded(&answer, &whole, fault)))?;
-            let (last, facts) = self.close(body, &answer, &whole).map_err(refused)?;
+            let whole = self.body_reader(&answer).whole(held.clone());
+            let whole = whole.map_err(|error| refused(self.judge_undecoded(&answer, &held, error.into())))?;
+            let facts = self.close(whole.ended, &answer, &held).map_err(refused)?;
             if let Some(outcome) = self.capped(&facts) {
                 return Ok(outcome);
             }
             let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
             let seen = |fault: Fault| (fault.into(), true);
             self.pass_on_head(&answer, request).await.map_err(seen)?;
-            self.pass_on(chunk, records).await.map_err(seen)?;
-            self.pass_on_records(last).await.map_err(seen)?;
-            self.count(page.count());
+            let again = (whole.batches.is_none()).then(|| (self.body_reader(&answer), whole.chunk.body.clone()));
+            self.pass_on(whole.chunk).await.map_err(seen)?;
+            for records in whole.batches.into_iter().flatten() {
+                self.pass_on_records(records).await.map_err(seen)?;
+            }
+            if let Some((mut body, bytes)) = again {
+                body.push(bytes);
+                self.drain(&mut body).await.map_err(seen)?;
+                body.end();
+                self.drain(&mut body).await.map_err(seen)?;
+            }
+            self.summary.requests += 1;
             return Ok(Outcome::Page(page));
         }
+        let body = self.body_reader(&answer);
         self.stream_page(request, answer, body, held, is_whole, pass, range).await.map_err(|fault| (fault.into(), true))
     }
 
@@ -363,8 +372,9 @@ impl Reader {
         loop {
             while held.len() >= HOLD_BYTES || (is_whole && !held.is_empty()) {
                 let piece = held.split_to(held.len().min(HOLD_BYTES)).freeze();
-                let (chunk, records) = body.push(piece)?;
-                self.pass_on(chunk, records).await?;
+                let chunk = body.push(piece);
+                self.pass_on(chunk).await?;
+                self.drain(&mut body).await?;
             }
             if is_whole {
                 break;
@@ -374,30 +384,31 @@ impl Reader {
                 is_whole = !answer.read(&mut held).await?;
             }
         }
-        let (last, facts) = self.close(body, &answer, &[])?;
+        body.end();
+        self.drain(&mut body).await?;
+        let facts = self.close(body.finish()?, &answer, &[])?;
         if let Some(Outcome::Capped { total, cap }) = self.capped(&facts) {
             return Err(PaginationError::Capped { total, cap }.into());
         }
-        self.pass_on_records(last).await?;
         let page = self.page(pass, range, &answer, facts)?;
-        self.count(page.count());
+        self.summary.requests += 1;
         Ok(Outcome::Page(page))
     }
 
-    fn body_reader(&self) -> BodyReader {
+    fn body_reader(&self, answer: &Answer) -> BodyReader {
         let mut facts = self.stream.request.rules.facts(self.stream.facts());
         if let Some(error) = &self.inner.connector.manifest().http.error_in_body {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
-        BodyReader::new(self.summary.requests, Decoder::new(self.stream.decoding, &self.stream.records, &facts))
+        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts);
+        BodyReader::new(self.summary.requests, decoder.with_content_type(content_type(&answer.headers)))
     }
 
     /// Ends a body: it is whole, says no error, and had its list of records.
-    fn close(&self, body: BodyReader, answer: &Answer, whole: &[u8]) -> Result<(Option<Records>, BodyFacts), Refusal> {
-        let ended = body.finish().map_err(|error| self.judge_undecoded(answer, whole, error.into()))?;
-        let Ended { records, facts, found } = ended;
+    fn close(&self, ended: Ended<()>, answer: &Answer, whole: &[u8]) -> Result<BodyFacts, Refusal> {
+        let Ended { facts, found, .. } = ended;
         self.judge_decoded(answer, &facts, whole, found.err().map(Fault::from))?;
-        Ok((records, facts))
+        Ok(facts)
     }
 
     fn capped(&self, facts: &BodyFacts) -> Option<Outcome> {
@@ -445,11 +456,6 @@ impl Reader {
         })
     }
 
-    fn count(&mut self, records: u64) {
-        self.summary.requests += 1;
-        self.summary.records += records;
-    }
-
     async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
         let mut exchange = Exchange {
             request: self.summary.requests,
@@ -464,18 +470,25 @@ impl Reader {
         self.send(ReadEvent::Exchange(exchange)).await
     }
 
-    async fn pass_on(&mut self, chunk: Chunk, records: Option<Records>) -> Result<(), Fault> {
+    async fn pass_on(&mut self, chunk: Chunk) -> Result<(), Fault> {
         self.summary.bytes += chunk.body.len() as u64;
-        self.send(ReadEvent::Chunk(chunk)).await?;
-        self.pass_on_records(records).await
+        self.send(ReadEvent::Chunk(chunk)).await
     }
 
-    async fn pass_on_records(&mut self, records: Option<Records>) -> Result<(), Fault> {
-        let Some(mut records) = records else { return Ok(()) };
+    async fn pass_on_records(&mut self, mut records: Records) -> Result<(), Fault> {
         if let Some(given) = &self.given {
             given.write_into_all(&mut records.texts);
         }
+        self.summary.records += records.texts.len() as u64;
         self.send(ReadEvent::Records(records)).await
+    }
+
+    /// Passes on all records of what was pushed.
+    async fn drain(&mut self, body: &mut BodyReader) -> Result<(), Fault> {
+        while let Some(records) = body.next()? {
+            self.pass_on_records(records).await?;
+        }
+        Ok(())
     }
 
     async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {
@@ -492,6 +505,11 @@ impl Pass {
         }
         Err(PaginationError::CursorStuck { cursor: cursor.to_owned() }.into())
     }
+}
+
+/// What the source says of a body, by the headers that are kept of its answer.
+pub(super) fn content_type(headers: &[(String, String)]) -> Option<&str> {
+    headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
 }
 
 /// The token that the next request of a chain starts from.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use headwater_contract::{Chunk, Exchange, ReadSummary, Records};
 
 use super::Inner;
-use super::reading::chain_token;
+use super::reading::{chain_token, content_type};
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::parents::{Given, Role};
@@ -54,7 +54,8 @@ impl Replayer {
             return Ok(records);
         }
         self.given = Given::stored(exchange);
-        let decoder = Decoder::new(self.stream.decoding, &self.stream.records, &self.stream.facts());
+        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &self.stream.facts())
+            .with_content_type(content_type(&exchange.headers));
         self.body = Some(BodyReader::new(exchange.request, decoder));
         Ok(records)
     }
@@ -78,10 +79,8 @@ impl Replayer {
         };
         self.summary.bytes += chunk.body.len() as u64;
         self.next_ordinal += 1;
-        match body.push(chunk.body) {
-            Ok((_, records)) => Ok(self.counted(records)),
-            Err(error) => Err(self.blame(error.into())),
-        }
+        body.push(chunk.body);
+        self.drain()
     }
 
     /// Ends the last body; returns records that only its end completed, and what the replay came to.
@@ -95,23 +94,34 @@ impl Replayer {
     }
 
     fn close(&mut self) -> Result<Vec<Records>, SourceError> {
-        let Some(body) = self.body.take() else { return Ok(Vec::new()) };
-        let Ended { records, facts, found } = body.finish().map_err(|error| self.blame(error.into()))?;
+        if let Some(body) = &mut self.body {
+            body.end();
+        }
+        let records = self.drain()?;
+        let Some(body) = self.body.take() else { return Ok(records) };
+        let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
         if let Some(chain) = &self.stream.chain
             && let Some(token) = chain_token(&facts, &chain.next)
         {
             self.summary.token_out = Some(token);
         }
-        Ok(self.counted(records))
+        Ok(records)
     }
 
-    fn counted(&mut self, mut records: Option<Records>) -> Vec<Records> {
-        if let (Some(given), Some(records)) = (&self.given, &mut records) {
-            given.write_into_all(&mut records.texts);
+    /// All records of what was pushed.
+    fn drain(&mut self) -> Result<Vec<Records>, SourceError> {
+        let mut batches = Vec::new();
+        while let Some(mut records) =
+            self.body.as_mut().map_or(Ok(None), BodyReader::next).map_err(|error| self.blame(error.into()))?
+        {
+            if let Some(given) = &self.given {
+                given.write_into_all(&mut records.texts);
+            }
+            self.summary.records += records.texts.len() as u64;
+            batches.push(records);
         }
-        self.summary.records += records.iter().map(|records| records.texts.len() as u64).sum::<u64>();
-        records.into_iter().collect()
+        Ok(batches)
     }
 
     fn blame(&self, fault: Fault) -> SourceError {

@@ -116,9 +116,10 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             Method::Post => "post",
         },
         sent: sent(manifest, stream),
-        records: match stream.decoding {
+        records: match stream.decoding.format {
             Decoding::Json => Some(stream.records.clone()),
-            Decoding::JsonLines => None,
+            // Descriptions say nothing of what stands in a file.
+            Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) => None,
         },
         key: stream.key().to_vec(),
         cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),

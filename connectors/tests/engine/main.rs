@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 mod faults;
+mod formats;
 mod parents;
 mod refusals;
 mod server;
