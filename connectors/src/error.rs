@@ -202,6 +202,12 @@ pub enum Fault {
         /// How.
         reason: String,
     },
+    /// So many parents at once are refused, by the manifest's word.
+    #[error("{fault}")]
+    BatchRefused {
+        /// What the source said.
+        fault: Box<Fault>,
+    },
     /// A bug of ours.
     #[error("the engine is at fault: {facts}")]
     Internal {
@@ -251,6 +257,7 @@ impl Fault {
             Self::Unauthorized { .. } => Some(401),
             Self::Forbidden { .. } => Some(403),
             Self::ErrorInBody { .. } => Some(200),
+            Self::BatchRefused { fault } => fault.status(),
             Self::NotFound { status, .. }
             | Self::Rejected { status, .. }
             | Self::Throttled { status, .. }
@@ -260,8 +267,18 @@ impl Fault {
         }
     }
 
+    /// Whether fewer parents in the request may be taken.
+    pub(crate) fn is_batch_refused(&self) -> bool {
+        match self {
+            Self::BatchRefused { .. } | Self::NotFound { .. } => true,
+            Self::Rejected { status, .. } => matches!(status, 400 | 413 | 414 | 422),
+            _ => false,
+        }
+    }
+
     fn code(&self) -> &'static str {
         match self {
+            Self::BatchRefused { fault } => fault.code(),
             Self::Unauthorized { .. } => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::NotFound { .. } => "not-found",
@@ -299,6 +316,7 @@ impl Fault {
 
     fn kind(&self) -> ErrorKind {
         match self {
+            Self::BatchRefused { fault } => fault.kind(),
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
             Self::Throttled { .. } => ErrorKind::Parked,
             Self::Declared { class, .. } => class.kind(),
@@ -334,6 +352,7 @@ impl Fault {
 
     fn fix(&self) -> String {
         match self {
+            Self::BatchRefused { fault } => fault.fix(),
             Self::Unauthorized { .. } => "renew the credential, then run again".to_owned(),
             Self::Forbidden { .. } => "give the credential the right to read this, then run again".to_owned(),
             Self::NotFound { .. } => "check the settings in its path, and `path` in the manifest".to_owned(),

@@ -125,19 +125,23 @@ pub fn scope_with(base: &Scope, fields: &Fields) -> Scope {
     scope
 }
 
-/// The plain value of a field; nothing for lists and objects, which only columns can take.
+/// The plain value of a field, of a list its values with commas; nothing for objects, which only columns can take.
 fn scalar(value: &Value) -> Option<Scalar> {
-    match value {
-        Value::String(text) => Some(Scalar::Text(text.clone())),
-        Value::Bool(flag) => Some(Scalar::Bool(*flag)),
-        Value::Number(number) => Some(match (number.as_i64(), number.as_f64()) {
+    Some(match value {
+        Value::String(text) => Scalar::Text(text.clone()),
+        Value::Bool(flag) => Scalar::Bool(*flag),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Scalar::Integer(whole),
             (None, Some(float)) if !number.is_u64() => Scalar::Float(float),
             // An id above 2^63 keeps its digits as text.
             _ => Scalar::Text(number.to_string()),
-        }),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+        },
+        Value::Array(items) => {
+            let texts = items.iter().map(|item| scalar(item).map(|item| item.to_string()));
+            Scalar::Text(texts.collect::<Option<Vec<_>>>()?.join(","))
+        }
+        Value::Null | Value::Object(_) => return None,
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +186,8 @@ mod tests {
     #[test]
     fn a_request_sees_plain_fields_with_their_types() {
         let fields: Fields =
-            serde_json::from_str(r#"{"a":"x","b":5,"c":1.5,"d":true,"e":18446744073709551615,"f":[1]}"#).unwrap();
+            serde_json::from_str(r#"{"a":"x","b":5,"c":1.5,"d":true,"e":18446744073709551615,"f":{},"g":[{}]}"#)
+                .unwrap();
         let scope = scope_with(&Scope::new(), &fields);
         let text: Vec<String> = scope.iter().map(|(name, value)| format!("{name}={:?}", value.to_json())).collect();
         assert_eq!(scope.len(), 5);

@@ -22,8 +22,6 @@ pub const ROLE_HEADER: &str = "headwater-role";
 pub enum Role {
     /// Records of a parent.
     Parent,
-    /// The source had nothing where a parent's children should be.
-    Missing,
 }
 
 impl Role {
@@ -31,7 +29,6 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Parent => "parent",
-            Self::Missing => "missing",
         }
     }
 

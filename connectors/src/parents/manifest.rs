@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::BatchManifest;
 use crate::decoding::Pointer;
 use crate::manifest::Ordered;
 use crate::slicing::Condition;
@@ -27,17 +28,21 @@ pub struct ParentManifest {
     /// What to do with a parent in which a field is absent or null.
     #[serde(default)]
     pub absent: Lack,
-    /// What to do when the source has nothing (404, 410) where a parent's children should be.
+    /// Puts many parents into one request. A batch that the source refuses (400, 404, 413, 414, 422), or of which a rule says
+    /// `split_batch`, is asked for in halves.
     #[serde(default)]
-    pub missing: Lack,
+    pub batch: Option<BatchManifest>,
     /// How many parents' children are read at a time, 1 to 16; 4 when absent. Their order stays that of the parents.
     #[serde(default)]
     pub parallel: Option<u32>,
 }
 
 impl ParentManifest {
-    /// Whether it gives a field of this name.
+    /// Whether it gives a request a field of this name; what goes along in a list has no name of its own any more.
     pub fn has_field(&self, name: &str) -> bool {
+        if let Some(batch) = self.batch.as_ref().filter(|batch| name == batch.name || name == batch.field) {
+            return name == batch.name;
+        }
         self.fields.get(name).is_some() || self.each.as_ref().is_some_and(|each| each.fields.get(name).is_some())
     }
 }

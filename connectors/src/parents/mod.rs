@@ -4,12 +4,15 @@
 //! good only when all of them came. What a request needs of its parents goes along as [`Fields`]; what a row needs is written
 //! into it under `/_given` and beside its body in raw, so that a replay knows it without the parents.
 
+mod batch;
 mod check;
 mod fields;
 mod given;
 mod manifest;
 mod spool;
 
+pub(crate) use batch::Batch;
+pub use batch::BatchManifest;
 pub(crate) use check::check_parents;
 pub use fields::{FieldError, Fields, fields_of, scope_with};
 pub use given::{GIVEN, GIVEN_HEADER, Given, ROLE_HEADER, Role};

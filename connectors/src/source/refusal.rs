@@ -36,6 +36,7 @@ impl Reader {
                 self.summary.is_slice_skipped = true;
                 Ok(Some(Ruled::Skipped))
             }
+            Some(Decision::SplitBatch) => Err(Fault::BatchRefused { fault: refusal.fault }),
             Some(Decision::SplitWindow) => Ok(Some(Ruled::TooLarge(*refusal.fault))),
             Some(Decision::Restart) => Ok(Some(Ruled::Restart)),
             _ => self.inner.transport.pause(retries, refusal).await.map(|()| None),

@@ -20,7 +20,7 @@ use super::gate::{Gate, Keeper};
 use super::reading::{EVENTS_WAITING, Reader};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
-use crate::parents::{Fields, Lack, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
+use crate::parents::{Batch, Fields, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
 use crate::stream::Stream;
 use crate::windowing::read_instant;
 
@@ -116,14 +116,25 @@ impl Feed {
     }
 }
 
-/// The reading of one parent's children.
+/// The reading of one parent's children, or of a batch of parents'.
 #[derive(Debug)]
 struct Child {
+    parents: Vec<Fields>,
     feed: Feed,
     keeper: Option<Keeper>,
     /// Number, within the whole, of the request that is passed on.
     request: u32,
     has_begun: bool,
+}
+
+/// What became of a step of a child.
+enum Came {
+    /// More may come.
+    Step,
+    /// That was all.
+    Done,
+    /// The source refuses so many parents at once.
+    TooMany,
 }
 
 struct Tree {
@@ -136,6 +147,8 @@ struct Tree {
     out: mpsc::Sender<Result<Step, SourceError>>,
     summary: ReadSummary,
     waiting: Spool,
+    /// A batch that is not full yet.
+    batch: Batch,
     left_out: u64,
 }
 
@@ -150,7 +163,7 @@ impl Tree {
         let (first, last) = (errand.ranges.front().copied().flatten(), errand.ranges.back().copied().flatten());
         let bounds = first.zip(last).and_then(|(first, last)| TimeRange::new(first.from(), last.until()).ok());
         let (summary, waiting) = (ReadSummary::default(), Spool::new());
-        Self { inner, stream, parent, errand, bounds, out, summary, waiting, left_out: 0 }
+        Self { inner, stream, parent, errand, bounds, out, summary, waiting, batch: Batch::default(), left_out: 0 }
     }
 
     fn blame(&self, fault: impl Into<Fault>) -> SourceError {
@@ -182,19 +195,19 @@ impl Tree {
                         ReadEvent::Done(done) => {
                             self.summary.is_slice_skipped |= done.is_slice_skipped;
                             self.summary.add_tries(done);
-                            self.read_children().await?;
+                            self.read_children(true).await?;
                             break;
                         }
                     }
                 }
                 waiting = keeper.next() => {
-                    self.read_children().await?;
+                    self.read_children(false).await?;
                     waiting.go_on();
                 }
             }
         }
         if self.left_out > 0 {
-            tracing::warn!(stream = %self.stream.name, left_out = self.left_out, "parents without children were left out");
+            tracing::warn!(stream = %self.stream.name, left_out = self.left_out, "parents without the fields of their children");
         }
         Ok(std::mem::take(&mut self.summary))
     }
@@ -226,19 +239,27 @@ impl Tree {
         Ok(())
     }
 
-    /// Reads the children of every parent that waits.
-    async fn read_children(&mut self) -> Result<(), SourceError> {
+    /// Reads the children of every parent that waits; a batch that is not full waits for more parents unless these are the last.
+    async fn read_children(&mut self, is_last: bool) -> Result<(), SourceError> {
         let mut running: VecDeque<Child> = VecDeque::new();
         loop {
             while running.len() < self.width() {
-                match self.next_fields()? {
-                    Some(fields) => running.push_back(self.begin_child(fields)),
+                match self.next_parents(is_last)? {
+                    Some(parents) => running.push_back(self.begin_child(parents)),
                     None => break,
                 }
             }
             let Some(child) = running.front_mut() else { return Ok(()) };
-            if self.advance(child).await? {
-                running.pop_front();
+            match self.advance(child).await? {
+                Came::Step => {}
+                Came::Done => drop(running.pop_front()),
+                Came::TooMany => {
+                    let mut parents = std::mem::take(&mut child.parents);
+                    let right = parents.split_off(parents.len() / 2);
+                    running.pop_front();
+                    running.push_front(self.begin_child(right));
+                    running.push_front(self.begin_child(parents));
+                }
             }
         }
     }
@@ -252,14 +273,31 @@ impl Tree {
         parallel.unwrap_or(crate::parents::PARALLEL)
     }
 
-    fn next_fields(&mut self) -> Result<Option<Arc<Fields>>, SourceError> {
-        let text = self.waiting.pop().map_err(|error| self.blame(spool_fault(&error)))?;
-        let fields = text.map(|text| serde_json::from_slice::<Fields>(&text)).transpose();
-        let fields = fields.map_err(|error| self.blame(Fault::Internal { facts: error.to_string() }))?;
-        Ok(fields.map(Arc::new))
+    /// The parents of the next request.
+    fn next_parents(&mut self, is_last: bool) -> Result<Option<Vec<Fields>>, SourceError> {
+        let Some(manifest) = self.parent.batch.clone() else {
+            return Ok(self.next_fields()?.map(|fields| vec![fields]));
+        };
+        while let Some(fields) = self.next_fields()? {
+            if let Some(full) = manifest.add(&mut self.batch, fields) {
+                return Ok(full.into_parents());
+            }
+        }
+        Ok(if is_last { std::mem::take(&mut self.batch).into_parents() } else { None })
     }
 
-    fn begin_child(&self, fields: Arc<Fields>) -> Child {
+    fn next_fields(&mut self) -> Result<Option<Fields>, SourceError> {
+        let text = self.waiting.pop().map_err(|error| self.blame(spool_fault(&error)))?;
+        let fields = text.map(|text| serde_json::from_slice::<Fields>(&text)).transpose();
+        fields.map_err(|error| self.blame(Fault::Internal { facts: error.to_string() }))
+    }
+
+    fn begin_child(&self, parents: Vec<Fields>) -> Child {
+        let fields = match &self.parent.batch {
+            Some(batch) => batch.fields(&parents),
+            None => parents.first().cloned().unwrap_or_default(),
+        };
+        let fields = Arc::new(fields);
         let (gate, keeper) = match &self.errand.gate {
             Some(_) => {
                 let (gate, keeper) = Gate::new();
@@ -269,11 +307,11 @@ impl Tree {
         };
         let scope = Arc::new(scope_with(&self.errand.scope, &fields));
         let feed = Feed::pages(&self.inner, Errand { scope, fields, gate, ..self.errand.clone() });
-        Child { feed, keeper, request: 0, has_begun: false }
+        Child { parents, feed, keeper, request: 0, has_begun: false }
     }
 
-    /// Passes on the next step of a child; true when it is done.
-    async fn advance(&mut self, child: &mut Child) -> Result<bool, SourceError> {
+    /// Passes on the next step of a child.
+    async fn advance(&mut self, child: &mut Child) -> Result<Came, SourceError> {
         let step = match &mut child.keeper {
             None => child.feed.next().await,
             Some(keeper) => tokio::select! {
@@ -284,15 +322,16 @@ impl Tree {
                         gate.pass().await;
                     }
                     waiting.go_on();
-                    return Ok(false);
+                    return Ok(Came::Step);
                 }
             },
         };
         let Step { event, fields } = match step {
             Ok(step) => step,
-            Err(error) if self.is_missing(&error, child) => {
-                self.leave_out(&error).await?;
-                return Ok(true);
+            // What was passed on cannot be taken back, so only a batch of which nothing came is asked for in halves.
+            Err(error) if child.parents.len() > 1 && !child.has_begun && error.fault.is_batch_refused() => {
+                self.summary.retries += 1;
+                return Ok(Came::TooMany);
             }
             Err(error) => return Err(error),
         };
@@ -307,33 +346,10 @@ impl Tree {
             }
             ReadEvent::Done(done) => {
                 self.summary.add_tries(done);
-                return Ok(true);
+                return Ok(Came::Done);
             }
         }
-        Ok(false)
-    }
-
-    fn is_missing(&self, error: &SourceError, child: &Child) -> bool {
-        matches!(*error.fault, Fault::NotFound { .. }) && self.parent.missing == Lack::Skip && !child.has_begun
-    }
-
-    /// Raw shows which parent's children were not there.
-    async fn leave_out(&mut self, error: &SourceError) -> Result<(), SourceError> {
-        self.left_out += 1;
-        let status = if let Fault::NotFound { status, .. } = *error.fault { status } else { 404 };
-        let request = error.place.request.as_deref().unwrap_or_default();
-        let (method, url) = request.split_once(' ').unwrap_or(("GET", request));
-        let exchange = Exchange {
-            request: 0,
-            method: method.to_owned(),
-            url: url.to_owned(),
-            status,
-            headers: Vec::new(),
-            fetched_at: self.inner.clock.now(),
-            source_date: None,
-        };
-        let fields = Arc::clone(&self.errand.fields);
-        self.pass_on_head(exchange, fields, Some(Role::Missing)).await.map(drop)
+        Ok(Came::Step)
     }
 
     /// Numbers an exchange within the whole and passes it on.

@@ -45,7 +45,8 @@ streams:
     title: comments
     path: /cards/{card}/comments
     params: { of: '{board}' }
-    parent: { stream: cards, fields: { card: id } PARENT }
+    parent: { stream: cards, fields: { card: id } }
+    errors: [ERRORS]
     columns:
       id:    { type: string }
       card:  { type: string, given: card }
@@ -84,14 +85,14 @@ fn boards(asked: &Asked) -> Reply {
     }
 }
 
-async fn start(parent: &str) -> (Server, Source) {
+async fn start(errors: &str) -> (Server, Source) {
     let server = Server::start(boards).await;
-    let source = open(&manifest(parent).replace("ORIGIN", &server.origin), &server, "key", &[]);
+    let source = open(&manifest(errors).replace("ORIGIN", &server.origin), &server, "key", &[]);
     (server, source)
 }
 
-fn manifest(parent: &str) -> String {
-    BOARDS.replace(" PARENT", parent)
+fn manifest(errors: &str) -> String {
+    BOARDS.replace("ERRORS", errors)
 }
 
 /// The records that stored bodies give, and those that were read.
@@ -135,17 +136,13 @@ async fn children_are_read_under_each_parent_of_every_page_with_the_fields_of_th
 
 #[tokio::test]
 async fn grandchildren_see_the_fields_of_every_level_and_a_missing_parent_is_left_out_where_that_is_said() {
-    let (server, source) = start(", missing: skip").await;
+    let (server, source) = start("{ when: { status: 404 }, then: skip_request }").await;
     let got = read(&source, "comments", whole()).await.unwrap();
     let ids: Vec<&str> = got.records.iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["m-c10-1", "m-c20-2", "m-c30-3", "m-c31-3", "m-c32-3"]);
     assert_eq!(got.records[4]["_given"], json!({ "card": "c32", "board": 3 }));
-    let missing: Vec<&Exchange> = got.exchanges.iter().filter(|exchange| role(exchange) == "missing").collect();
-    assert_eq!(missing.len(), 1);
-    assert_eq!(
-        (missing[0].status, missing[0].url.clone()),
-        (404, format!("{}/api/cards/c21/comments?of=2", server.origin))
-    );
+    assert_eq!((got.summary.skipped_requests, got.summary.skipped[0].status), (1, 404));
+    assert_eq!(got.summary.skipped[0].request, format!("GET {}/api/cards/c21/comments?of=2", server.origin));
     let (again, live) = replayed(&source, "comments", &got);
     assert_eq!(again, live);
     let (_server, source) = start("").await;
@@ -319,11 +316,75 @@ async fn all_parents_since_their_start_are_read_for_a_window_in_ranges_that_the_
 
 #[tokio::test]
 async fn check_asks_for_a_streams_own_first_page() {
-    let (_server, source) = start(", missing: skip").await;
+    let (_server, source) = start("{ when: { status: 404 }, then: skip_request }").await;
     let report = source.check().await.unwrap();
     let cards = report.streams.iter().find(|check| check.stream == "cards").unwrap();
     assert_eq!(cards.outcome, Ok(1));
     let slice = ReadRequest { slice: Slice::named("x"), bounds: None, token: None };
     assert_eq!(read(&source, "cards", slice).await.unwrap_err().code(), "slice-unknown");
     drop(try_open(&manifest("").replace("ORIGIN", "http://127.0.0.1:1"), &[], "key", &[]).unwrap());
+}
+
+const BATCHES: &str = r"
+manifest: 1
+connector: batches
+title: Batches
+docs: none
+http:
+  base_url: ORIGIN/api
+  limits: [{ requests: 1000000, per: 1 second, source: none }]
+defaults:
+  records: /data
+  key: [id]
+  kind: snapshot
+  columns: { id: { type: int64 } }
+  deletes: none
+streams:
+  contacts:
+    title: contacts
+    path: /contacts
+    internal: true
+    pagination: { body_token: { param: cursor, token: /next } }
+  details:
+    title: details
+    path: /details
+    params: { ids: '{ids}' }
+    parent: { stream: contacts, fields: { contact: id }, batch: { field: contact, as: ids, parents: 4, separator: ',' } }
+    errors: [{ when: { status: 409 }, then: split_batch }]
+";
+
+/// Contacts 0 to 8, three a page; a request with 4 or with 6 and another one is refused.
+fn batches(asked: &Asked) -> Reply {
+    if asked.path == "/api/contacts" {
+        let page = asked.number_of("cursor").unwrap_or(0);
+        let data: Vec<Value> = (page * 3..page * 3 + 3).map(|id| json!({ "id": id })).collect();
+        return Reply::json(&json!({ "data": data, "next": (page < 2).then(|| page + 1) }));
+    }
+    let ids: Vec<i64> = asked.get("ids").unwrap().split(',').map(|id| id.parse().unwrap()).collect();
+    match ids.len() {
+        1 => {}
+        _ if ids.contains(&4) => return Reply::text(413, "too large"),
+        _ if ids.contains(&6) => return Reply::text(409, "conflict"),
+        _ => {}
+    }
+    Reply::json(&json!({ "data": ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>() }))
+}
+
+#[tokio::test]
+async fn parents_go_along_in_batches_and_a_batch_that_is_refused_is_asked_for_in_halves() {
+    let server = Server::start(batches).await;
+    let source = open(&BATCHES.replace("ORIGIN", &server.origin), &server, "", &[]);
+    let got = read(&source, "details", whole()).await.unwrap();
+    let ids: Vec<i64> = got.records.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, (0..9).collect::<Vec<_>>());
+    let answered = got.exchanges.iter().filter(|exchange| role(exchange) == "own");
+    let urls: Vec<&str> = answered.map(|exchange| exchange.url.rsplit_once("ids=").unwrap().1).collect();
+    assert_eq!(urls, ["0%2C1%2C2%2C3", "4", "5", "6", "7", "8"]);
+    let (again, live) = replayed(&source, "details", &got);
+    assert_eq!(again, live);
+    let server =
+        Server::start(|asked| if asked.path == "/api/contacts" { batches(asked) } else { Reply::text(400, "no") })
+            .await;
+    let source = open(&BATCHES.replace("ORIGIN", &server.origin), &server, "", &[]);
+    assert_eq!(read(&source, "details", whole()).await.unwrap_err().code(), "request-rejected");
 }
