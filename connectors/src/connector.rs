@@ -215,6 +215,13 @@ impl Connector {
                 ));
             }
         }
+        if let Some(hosts) = &self.manifest.http.hosts
+            && self.manifest.settings.get(&hosts.setting).is_none_or(|setting| setting.secret)
+        {
+            let blame = Blame { path: "http.hosts", ..*blame };
+            let fix = "declare it under `settings`";
+            return Err(blame.incomplete("", format!("`{}` is no setting", hosts.setting), fix));
+        }
         let auth = self.manifest.http.auth.settings();
         if let Some(unknown) = auth.into_iter().find(|name| self.manifest.settings.get(name).is_none()) {
             let blame = Blame { path: "http.auth", ..*blame };

@@ -11,8 +11,8 @@ use headwater_contract::{
 use crate::decoding::{BodyDecoding, PageFacts, Pointer};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::{
-    BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError, Method,
-    Ordered, PageSize, ResultCap, StreamManifest, WindowManifest, WindowRequest,
+    AgeManifest, BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError,
+    Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 use crate::pagination::Pagination;
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
@@ -43,6 +43,11 @@ pub(crate) struct RequestPlan {
     pub(crate) page_size: Option<PageSize>,
     /// What is done about answers that are no data.
     pub(crate) rules: Rules,
+    /// How query parameters are written, where that is not the connector's way.
+    pub(crate) query: Option<QueryManifest>,
+    pub(crate) by_age: Vec<AgeManifest>,
+    /// Where the columns stand in a record, for queries that name them.
+    pub(crate) columns: Vec<Pointer>,
     /// Parameters that a project gives to a template.
     pub(crate) with: BTreeMap<String, Scalar>,
 }
@@ -162,6 +167,9 @@ impl Stream {
             body: manifest.body,
             page_size: manifest.page_size,
             rules: own_rules(manifest.errors, window.is_some(), manifest.slices.is_some(), connector_rules, blame)?,
+            query: manifest.query,
+            by_age: manifest.by_age.unwrap_or_default(),
+            columns: named_columns(&columns),
             with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
         };
         let by_window =
@@ -232,6 +240,9 @@ impl Stream {
                 body: list.body,
                 page_size: list.page_size,
                 rules: self.request.rules.clone(),
+                query: self.request.query.clone(),
+                by_age: Vec::new(),
+                columns: named_columns(&columns),
                 with: self.request.with.clone(),
             },
             records: list.records,
@@ -348,6 +359,11 @@ fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
     }
     let fix = "use 1 to 64 of `a-z`, `0-9` and `_`, beginning with a letter, without `__`";
     Err(blame.incomplete("", format!("`{name}` is not a name for a stream"), fix))
+}
+
+/// Where the columns stand in a record; not those that were given to the request.
+fn named_columns(columns: &[Column]) -> Vec<Pointer> {
+    columns.iter().filter(|column| given_name(column).is_none()).map(|column| Pointer::parse(&column.pointer)).collect()
 }
 
 fn own_rules(

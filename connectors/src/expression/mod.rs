@@ -17,8 +17,8 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use minijinja::{Environment, UndefinedBehavior};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use thiserror::Error as ThisError;
 
@@ -78,6 +78,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("unix_seconds", |instant: String| -> Result<i64, minijinja::Error> {
         Ok(instant_of(&instant)?.timestamp())
     });
+    // Values from outside go into query languages only as literals: SOQL and GAQL escape with a backslash, OData and SQL double the quote.
+    environment.add_filter("quote_backslash", |text: String| -> String {
+        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+    });
+    environment.add_filter("quote_doubled", |text: String| -> String { format!("'{}'", text.replace('\'', "''")) });
     environment.add_filter("unix_millis", |instant: String| -> Result<i64, minijinja::Error> {
         Ok(instant_of(&instant)?.timestamp_millis())
     });
@@ -130,6 +135,8 @@ pub enum ValueManifest {
     Text(Template),
     /// `{ expression: … }`.
     Computed(Expression),
+    /// A list of these; parts that are null are left out.
+    List(Vec<Self>),
 }
 
 impl ValueManifest {
@@ -143,10 +150,14 @@ impl ValueManifest {
             Self::Plain(scalar) => Ok(scalar.to_json()),
             Self::Text(template) => template.value(scope),
             Self::Computed(expression) => expression.evaluate(scope),
+            Self::List(items) => {
+                let values = items.iter().map(|item| item.value(scope)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Value::Array(values.into_iter().filter(|value| !value.is_null()).collect()))
+            }
         }
     }
 
-    /// The value as text; `None` for null, which leaves the parameter out.
+    /// The value as text, a list with commas; `None` for null, which leaves the parameter out.
     ///
     /// # Errors
     ///
@@ -154,6 +165,10 @@ impl ValueManifest {
     pub fn text(&self, scope: &Scope) -> Result<Option<String>, ExpressionError> {
         Ok(match self.value(scope)? {
             Value::Null => None,
+            Value::Array(items) => {
+                let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+                Some(items.iter().map(text).collect::<Vec<_>>().join(","))
+            }
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
         })
@@ -172,7 +187,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = ValueManifest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a number, a boolean or `{ expression: … }`")
+        f.write_str("a text, a number, a boolean, a list of these, or `{ expression: … }`")
     }
 
     fn visit_bool<E: Error>(self, flag: bool) -> Result<ValueManifest, E> {
@@ -195,6 +210,10 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Template::parse(text).map(ValueManifest::Text).map_err(E::custom)
     }
 
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ValueManifest, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(ValueManifest::List)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ValueManifest, A::Error> {
         let computed = Computed::deserialize(MapAccessDeserializer::new(map))?;
         Expression::parse(&computed.expression).map(ValueManifest::Computed).map_err(A::Error::custom)
@@ -214,7 +233,7 @@ impl JsonSchema for ValueManifest {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            { "type": ["string", "number", "boolean"] },
+            { "type": ["string", "number", "boolean", "array"] },
             { "type": "object", "additionalProperties": false, "required": ["expression"],
               "properties": { "expression": { "type": "string" } } },
         ] })
@@ -283,6 +302,8 @@ mod tests {
         let value = |text: &str| Expression::parse(text).unwrap().evaluate(&scope());
         assert_eq!(value("from | unix_seconds"), Ok(Value::from(1_709_251_200)));
         assert_eq!(value("size + 1"), Ok(Value::from(6)));
+        assert_eq!(value(r#""a'b\\c" | quote_backslash"#), Ok(Value::from(r"'a\'b\\c'")));
+        assert_eq!(value(r#""a'b" | quote_doubled"#), Ok(Value::from("'a''b'")));
         assert_eq!(value("'x' if size > 3 else 'y'"), Ok(Value::from("x")));
         assert!(value("unknown").is_err());
         assert!(value("from | strftime").is_err());

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::Value;
 
-/// A plain value: text, number or boolean.
+/// A plain value: text, number or boolean, or the list of texts that a list setting holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     /// Text.
@@ -19,6 +19,8 @@ pub enum Scalar {
     Float(f64),
     /// True or false.
     Bool(bool),
+    /// The texts of a list setting.
+    List(Vec<String>),
 }
 
 impl Scalar {
@@ -35,6 +37,7 @@ impl Scalar {
             Self::Integer(number) => Value::from(*number),
             Self::Float(number) => Value::from(*number),
             Self::Bool(flag) => Value::Bool(*flag),
+            Self::List(items) => Value::from(items.clone()),
         }
     }
 }
@@ -46,6 +49,7 @@ impl fmt::Display for Scalar {
             Self::Integer(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Bool(flag) => write!(f, "{flag}"),
+            Self::List(items) => f.write_str(&items.join(",")),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::expression::{Template, ValueManifest};
 use crate::limits::MomentFormat;
 use crate::manifest::fact::Fact;
 use crate::manifest::ordered::Ordered;
+use crate::manifest::request::{GraphqlBody, HostsManifest, QueryManifest, TextBody};
 use crate::refusal::ErrorRule;
 
 /// What all streams of a connector share when they call the API.
@@ -18,12 +19,18 @@ use crate::refusal::ErrorRule;
 pub struct HttpManifest {
     /// Where paths start, e.g. `https://api.stripe.com/v1`, or `{origin}` for a self-hosted product. Its origin is pinned.
     pub base_url: Template,
+    /// Hosts of regions, one of which a setting chooses; `{host}` in `base_url` stands for it.
+    #[serde(default)]
+    pub hosts: Option<HostsManifest>,
     /// How a request proves who sends it.
     #[serde(default)]
     pub auth: Auth,
     /// Headers of every request.
     #[serde(default)]
     pub headers: Ordered<ValueManifest>,
+    /// How query parameters and forms are written.
+    #[serde(default)]
+    pub query: QueryManifest,
     /// What a credential may ask for; all its streams share it.
     #[serde(default = "limits_not_published")]
     pub limits: Fact<Vec<Limit>>,
@@ -91,6 +98,28 @@ pub enum Method {
     Get,
     /// `POST`, for APIs that take a query in the body; it must change nothing at the source.
     Post,
+    /// `PUT`, as some exports are ordered.
+    Put,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`, to clean up an export after it was read.
+    Delete,
+    /// `HEAD`, where only the head of an answer is of interest.
+    Head,
+}
+
+impl Method {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+        }
+    }
 }
 
 /// The body of a request.
@@ -101,4 +130,8 @@ pub enum BodyManifest {
     Json(serde_json::Value),
     /// An HTML form.
     Form(Ordered<ValueManifest>),
+    /// Plain text, such as a query in a language of its own.
+    Text(TextBody),
+    /// A GraphQL query.
+    Graphql(GraphqlBody),
 }

@@ -9,6 +9,7 @@ mod fact;
 mod http;
 mod lines;
 mod ordered;
+mod request;
 mod settings;
 mod stream;
 
@@ -18,6 +19,7 @@ pub use fact::Fact;
 pub use http::{BodyManifest, ErrorInBody, HttpManifest, Limit, Method, Quota};
 pub use lines::Lines;
 pub use ordered::{OneOrMany, Ordered};
+pub use request::{AgeManifest, GraphqlBody, HostsManifest, ListStyle, QueryManifest, SpaceStyle, TextBody};
 pub use settings::{STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings};
 pub use stream::{
     ChainManifest, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, PageSize, ParameterManifest,

@@ -39,6 +39,18 @@ impl<T> Ordered<T> {
         self.0.is_empty()
     }
 
+    /// The values of `above` over these, each in the place of the one of its name.
+    #[must_use]
+    pub fn with(mut self, above: &Self) -> Self
+    where
+        T: Clone,
+    {
+        for (name, value) in above.iter() {
+            self.put(name, value.clone());
+        }
+        self
+    }
+
     /// Puts `value` in place of the one of this name, or at the end.
     pub fn put(&mut self, name: &str, value: T) {
         match self.0.iter_mut().find(|(known, _)| known == name) {

@@ -164,6 +164,16 @@ pub enum SettingError {
         /// What would fit.
         expected: &'static str,
     },
+    /// The value is none of those that the manifest knows.
+    #[error("setting `{name}` is `{value}`; it must be one of {known}")]
+    NotOneOf {
+        /// The setting.
+        name: String,
+        /// What was given.
+        value: String,
+        /// What would fit.
+        known: String,
+    },
     /// The connector knows no such setting.
     #[error("`{name}` is not a setting of this connector; it has {known}")]
     Unknown {

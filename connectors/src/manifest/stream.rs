@@ -19,6 +19,7 @@ use crate::manifest::column::{ChildManifest, ColumnManifest};
 use crate::manifest::fact::Fact;
 use crate::manifest::http::{BodyManifest, Method};
 use crate::manifest::ordered::Ordered;
+use crate::manifest::request::{AgeManifest, QueryManifest};
 use crate::manifest::settings::parse_instant;
 use crate::pagination::Pagination;
 use crate::parents::ParentManifest;
@@ -50,6 +51,10 @@ pub struct StreamManifest {
     pub headers: Option<Ordered<ValueManifest>>,
     /// The body of a `post`.
     pub body: Option<BodyManifest>,
+    /// How query parameters and forms are written, in place of the connector's way.
+    pub query: Option<QueryManifest>,
+    /// Other ways to ask for windows that are young.
+    pub by_age: Option<Vec<AgeManifest>>,
     /// What is done about answers that are no data, before the connector's own rules; the first that holds decides.
     pub errors: Option<Vec<ErrorRule>>,
 
@@ -134,6 +139,8 @@ impl StreamManifest {
             body: self.body.or(base.body),
             internal: self.internal.or(base.internal),
             parent: self.parent.or(base.parent),
+            query: self.query.or(base.query),
+            by_age: self.by_age.or(base.by_age),
             errors: self.errors.or(base.errors),
             records: self.records.or(base.records),
             decoding: self.decoding.or(base.decoding),

@@ -4,10 +4,13 @@
 
 mod check;
 mod gate;
+mod parts;
+mod query;
 mod reading;
 mod refusal;
 mod replay;
 mod request;
+mod selection;
 mod slices;
 mod tree;
 
@@ -24,9 +27,9 @@ use url::Url;
 
 use crate::connector::Connector;
 use crate::error::{Fault, Place, SourceError};
-use crate::expression::Scope;
+use crate::expression::{Scalar, Scope};
 use crate::limits::Patience;
-use crate::manifest::{Fact, Instant, STREAMS, SettingValue, Settings, StreamManifest};
+use crate::manifest::{Fact, HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
 use crate::stream::{Purpose, Stream};
 use crate::transport::{Transport, TransportOptions};
 
@@ -95,8 +98,10 @@ impl Source {
         let manifest = connector.manifest();
         let resolved = Settings::resolve(&manifest.settings, &settings, &options.secrets)
             .map_err(|error| blame("settings", error.into()))?;
-        let scope: Scope = resolved.plain.clone();
         let claims = slices::claims(manifest, &resolved);
+        let mut scope: Scope = resolved.plain.clone();
+        let lists = resolved.lists.iter().map(|(name, list)| (name.clone(), Scalar::List(list.clone())));
+        scope.extend(lists);
         let project = project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
@@ -263,13 +268,27 @@ fn project_streams(
 }
 
 fn base_url(connector: &Connector, scope: &Scope) -> Result<Url, Fault> {
-    let text = connector.manifest().http.base_url.fill(scope)?;
+    let mut scope = scope.clone();
+    if let Some(hosts) = &connector.manifest().http.hosts {
+        scope.insert("host".to_owned(), Scalar::Text(chosen_host(hosts, &scope)?.to_owned()));
+    }
+    let text = connector.manifest().http.base_url.fill(&scope)?;
     let wrong = |reason: String| Fault::Internal { facts: format!("`{text}` cannot be a base URL: {reason}") };
     let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong("it is neither http nor https".to_owned()));
     }
     Ok(url)
+}
+
+/// The host that the setting chooses.
+fn chosen_host<'a>(hosts: &'a HostsManifest, scope: &Scope) -> Result<&'a str, Fault> {
+    let chosen = scope.get(&hosts.setting).map(ToString::to_string).unwrap_or_default();
+    let unknown = || {
+        let known = hosts.of.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        Fault::Setting(SettingError::NotOneOf { name: hosts.setting.clone(), value: chosen.clone(), known })
+    };
+    hosts.of.get(&chosen).map(String::as_str).ok_or_else(unknown)
 }
 
 /// An optional date that was not given bounds nothing.

@@ -397,7 +397,7 @@ impl Reader {
 
     fn body_reader(&self, answer: &Answer) -> BodyReader {
         let mut facts = self.stream.request.rules.facts(self.stream.facts());
-        if let Some(error) = &self.inner.connector.manifest().http.error_in_body {
+        if let Some(error) = self.error_in_body() {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
         let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts);

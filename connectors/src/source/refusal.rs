@@ -6,6 +6,7 @@ use super::reading::Reader;
 use crate::decoding::{BodyFacts, Pointer};
 use crate::error::Fault;
 use crate::limits::Retries;
+use crate::manifest::{BodyManifest, ErrorInBody};
 use crate::refusal::{Decision, Evidence, Refusal, is_meant};
 use crate::transport::Answer;
 
@@ -43,6 +44,14 @@ impl Reader {
         }
     }
 
+    /// The field of a body that means an error: the connector's, or that of every GraphQL answer.
+    pub(super) fn error_in_body(&self) -> Option<ErrorInBody> {
+        let graphql =
+            || ErrorInBody { field: Pointer::parse("/errors"), message: Some(Pointer::parse("/errors/0/message")) };
+        let is_graphql = matches!(self.stream.request.body, Some(BodyManifest::Graphql(_)));
+        self.inner.connector.manifest().http.error_in_body.clone().or_else(|| is_graphql.then(graphql))
+    }
+
     /// Notes a request that has no records by the manifest's word.
     fn skip(&mut self, fault: &Fault) {
         self.summary.skipped_requests += 1;
@@ -64,8 +73,7 @@ impl Reader {
         whole: &[u8],
         missing: Option<Fault>,
     ) -> Result<(), Refusal> {
-        let error = self.inner.connector.manifest().http.error_in_body.as_ref();
-        let meant = error.and_then(|error| {
+        let meant = self.error_in_body().and_then(|error| {
             let field = facts.body_field(&error.field).filter(|field| is_meant(field))?;
             let message = error.message.as_ref().and_then(|message| facts.body_field(message)).unwrap_or(field);
             let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);

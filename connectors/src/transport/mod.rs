@@ -13,6 +13,7 @@ mod redact;
 pub(crate) use answer::Answer;
 pub use body::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,17 +44,14 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(String, String)>,
     /// Content type and bytes.
-    pub(crate) body: Option<(&'static str, Bytes)>,
+    pub(crate) body: Option<(Cow<'static, str>, Bytes)>,
     /// What is done about answers that are no data.
     pub(crate) rules: Rules,
 }
 
 impl Request {
     pub(crate) fn method_name(&self) -> &'static str {
-        match self.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-        }
+        self.method.name()
     }
 }
 
@@ -197,6 +195,10 @@ impl Transport {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+            Method::Head => reqwest::Method::HEAD,
         };
         let takes_credential = self.pins.takes_credential(&url);
         if let Some((param, secret)) = &self.credential.query
@@ -219,7 +221,7 @@ impl Transport {
         }
         let mut builder = self.client.request(method, url).headers(headers);
         if let Some((content_type, body)) = &request.body {
-            builder = builder.header("content-type", *content_type).body(body.clone());
+            builder = builder.header("content-type", content_type.as_ref()).body(body.clone());
         }
         let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -114,6 +114,10 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             _ if stream.request.body.is_some() => "post",
             Method::Get => "get",
             Method::Post => "post",
+            Method::Put => "put",
+            Method::Patch => "patch",
+            Method::Delete => "delete",
+            Method::Head => "head",
         },
         sent: sent(manifest, stream),
         records: match stream.decoding.format {
@@ -212,7 +216,8 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
                 add(FactKind::Filter, name, Way::Form, value.value(&Scope::new()).ok(), None);
             }
         }
-        None => {}
+        // What a text or a query says is no parameter that a description names.
+        Some(BodyManifest::Text(_) | BodyManifest::Graphql(_)) | None => {}
     }
     for (name, value) in manifest.http.headers.iter().chain(request.headers.iter()) {
         if !UNLISTED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {

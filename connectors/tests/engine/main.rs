@@ -8,6 +8,7 @@ mod faults;
 mod formats;
 mod parents;
 mod refusals;
+mod requests;
 mod server;
 mod slices;
 mod vendors;

@@ -13,9 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Path and query as they were written.
+    pub(crate) target: String,
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Value,
+    /// The body as it was written.
+    pub(crate) text: String,
     /// Its number on this server, from 0.
     pub(crate) number: usize,
 }
@@ -128,9 +132,11 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<V
         let asked = Asked {
             method,
             path: url.path().to_owned(),
+            target,
             query: url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
             headers,
             body: serde_json::from_slice(&bytes[head_end..]).unwrap_or_default(),
+            text: String::from_utf8_lossy(&bytes[head_end..]).into_owned(),
             number: record.len(),
         };
         record.push(asked.clone());
