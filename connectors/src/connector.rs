@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::manifest::{Instant, Lines, Manifest, ManifestError, SettingInfo, SettingType, StreamManifest};
 use crate::parents::check_parents;
 use crate::stream::{Blame, Stream};
+use crate::verify::{Evidence, Standing};
 
 /// A parsed manifest.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub struct ConnectorInfo {
     pub title: String,
     /// The page that describes the API.
     pub docs: String,
+    /// What the product is for, in a word.
+    pub category: Option<String>,
+    /// The version of the API that the streams are written for.
+    pub api_version: Option<String>,
     /// Where it comes from: `embedded`, or a file of the project.
     pub origin: String,
     /// How requests prove who sends them.
@@ -49,6 +54,8 @@ pub struct StreamInfo {
     pub kind: StreamKind,
     /// The page that describes it.
     pub docs: String,
+    /// How well it is known, by the evidence in the binary.
+    pub standing: Standing,
     /// Columns that identify a row.
     pub key: Vec<String>,
     /// Why exactly-once reading is not promised.
@@ -94,11 +101,13 @@ impl Connector {
     pub fn info(&self) -> ConnectorInfo {
         let streams = self.manifest.streams.iter().filter_map(|(name, own)| {
             let stream = self.with_defaults(own.clone());
+            let docs = stream.docs.unwrap_or_default();
             (stream.internal != Some(true)).then(|| StreamInfo {
                 name: name.to_owned(),
+                standing: Evidence::embedded().standing(self, name, &docs),
                 title: stream.title.unwrap_or_default(),
                 kind: stream.kind.unwrap_or(StreamKind::Snapshot),
-                docs: stream.docs.unwrap_or_default(),
+                docs,
                 key: stream.key.unwrap_or_default(),
                 best_effort: stream.best_effort,
                 children: stream.unnest.iter().flat_map(|unnest| unnest.names().map(str::to_owned)).collect(),
@@ -108,6 +117,8 @@ impl Connector {
             name: self.manifest.connector.clone(),
             title: self.manifest.title.clone(),
             docs: self.manifest.docs.clone(),
+            category: self.manifest.category.clone(),
+            api_version: self.manifest.api.as_ref().map(|api| api.version.clone()),
             origin: self.origin.clone(),
             auth: self.manifest.http.auth.name().to_owned(),
             streams: streams.collect(),

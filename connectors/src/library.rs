@@ -62,6 +62,11 @@ impl Library {
         Ok(self)
     }
 
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().map(String::as_str)
+    }
+
     /// All connectors, by name. A manifest that cannot be read is left out; [`Library::get`] says why.
     pub fn list(&self) -> Vec<ConnectorInfo> {
         self.texts.keys().filter_map(|name| self.get(name).ok()).map(|connector| connector.info()).collect()

@@ -96,9 +96,18 @@ fn all_of(steps: Vec<Step<'_>>) -> Step<'_> {
         }
     }
     if !into.is_empty() {
-        return Step::Into(into);
+        return Step::Into(telling(into));
     }
     open.or(closed).unwrap_or(Step::Silent)
+}
+
+/// Without schemas that say nothing, where others say something: a general list is often narrowed by a second word on it.
+fn telling(mut schemas: Vec<Node<'_>>) -> Vec<Node<'_>> {
+    let says = |schema: &Node<'_>| schema.value().as_object().is_some_and(|words| !words.is_empty());
+    if schemas.iter().any(says) {
+        schemas.retain(says);
+    }
+    schemas
 }
 
 fn step<'a>(schema: &Node<'a>, name: &str, depth: usize, looks: &mut usize) -> Step<'a> {
@@ -171,7 +180,7 @@ pub fn elements<'a>(schemas: &[Node<'a>]) -> Vec<Node<'a>> {
     for schema in schemas {
         each_part(schema, DEPTH_MAX, &mut looks, &mut |part| found.extend(part.child("items")));
     }
-    found
+    telling(found)
 }
 
 /// The fields that a schema names, with their schemas, in order; a name of two alternatives stands once.

@@ -44,6 +44,15 @@ pub struct Manifest {
     pub title: String,
     /// The page that describes the API.
     pub docs: String,
+    /// What the product is for, in a word: `crm`, `payments`, `marketing`. The index of all connectors is ordered by it.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// The version of the API that the streams are written for.
+    #[serde(default)]
+    pub api: Option<ApiManifest>,
+    /// The vendor's name among the API descriptions that `connectors verify` reads; the connector's own name when absent.
+    #[serde(default)]
+    pub description: Option<String>,
     /// What a project must or may give.
     #[serde(default)]
     pub settings: Ordered<SettingManifest>,
@@ -58,6 +67,20 @@ pub struct Manifest {
     /// The streams.
     #[serde(default)]
     pub streams: Ordered<StreamManifest>,
+}
+
+/// A version of an API, and how long it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiManifest {
+    /// The vendor's name for it, e.g. `2024-06-20` or `v3`.
+    pub version: String,
+    /// The first UTC day on which the vendor does not answer it any more; absent while none is announced.
+    #[serde(default)]
+    pub sunset: Option<chrono::NaiveDate>,
+    /// The page that says so.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 impl Manifest {

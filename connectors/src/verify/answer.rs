@@ -10,6 +10,9 @@ use crate::decoding::Pointer;
 use crate::description::{Answer, Node, Operation, Reached, Types, elements, reach, types};
 use crate::windowing::read_instant;
 
+/// How a day without a time is written.
+const DAY: &str = "%Y-%m-%d";
+
 /// What is known of the records.
 enum Records<'a> {
     /// The schemas of one record, and an example of one.
@@ -35,7 +38,7 @@ pub(super) fn judge(operation: &Operation<'_>, facts: &StreamFacts) -> Vec<FactR
         let pointer = column.and_then(|fact| fact.pointer.as_ref());
         reports.push(field(&records, pointer).of(FactKind::Cursor, name.clone()));
         if let Some(fact) = column {
-            let finding = typed(&records, fact, |types, example| instant(format, &fact.column, types, example));
+            let finding = typed(&records, fact, |types, example| instant(format, types, example));
             reports.push(finding.of(FactKind::CursorType, format!("{name}: {}", format_name(format))));
         }
     }
@@ -201,23 +204,15 @@ pub(super) fn fits(column: &Column, types: &Types, example: Option<&Value>) -> R
         }
         ColumnType::Date => {
             needs(&["string"])?;
-            let day = TimestampFormat::Pattern { pattern: "%Y-%m-%d".to_owned(), zone: "UTC".to_owned() };
+            let day = TimestampFormat::Pattern { pattern: DAY.to_owned(), zone: "UTC".to_owned() };
             written(&day, types, "date", "date-time")
         }
-        ColumnType::Timestamp => instant(&column.format, column, types, None),
+        ColumnType::Timestamp => instant(&column.format, types, None),
     }
 }
 
 /// Whether values of these types hold an instant that is written in `format`.
-fn instant(
-    format: &TimestampFormat,
-    column: &Column,
-    types: &Types,
-    example: Option<&Value>,
-) -> Result<(), (Verdict, String)> {
-    if types.is_nullable && !column.nullable {
-        return Err((Verdict::Contradicted, "it may be null, and the column may not".to_owned()));
-    }
+fn instant(format: &TimestampFormat, types: &Types, example: Option<&Value>) -> Result<(), (Verdict, String)> {
     if !types.is_known() && example.is_none() {
         return Err((Verdict::NotCovered, "its type is not said".to_owned()));
     }
@@ -234,6 +229,7 @@ fn instant(
         },
         _ if !is_text => Err((Verdict::Contradicted, format!("it is {}, not a written instant", described(types)))),
         TimestampFormat::Rfc3339 => written(format, types, "date-time", "date"),
+        TimestampFormat::Pattern { pattern, .. } if pattern == DAY => written(format, types, "date", "date-time"),
         TimestampFormat::Pattern { .. } => written(format, types, "", ""),
     }
 }

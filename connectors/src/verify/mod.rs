@@ -4,11 +4,15 @@
 //! parameter that a list leaves out, a field that a closed schema does not name. Everything else that is not found is *not covered*.
 
 mod answer;
+mod error;
+mod evidence;
 mod facts;
 mod path;
 mod report;
 mod request;
 
+pub use error::VerifyError;
+pub use evidence::{ConnectorEvidence, Evidence, StreamEvidence, VerifiedAll, verify_all};
 pub use report::{Counts, DocumentInfo, FactKind, FactReport, Standing, StreamReport, Verdict, VerifyReport};
 
 use crate::connector::Connector;
@@ -54,7 +58,7 @@ fn verify_stream(facts: &StreamFacts, description: &Description) -> StreamReport
     let best = judged.min_by_key(|report| {
         let counts = report.counts();
         let date = report.document.as_ref().map(|document| document.date.clone()).unwrap_or_default();
-        (counts.contradicted, std::cmp::Reverse(counts.found), std::cmp::Reverse(date))
+        (std::cmp::Reverse(counts.found), counts.contradicted, std::cmp::Reverse(date))
     });
     best.unwrap_or_else(|| without(Finding::unsaid("the description has no path near it")))
 }
@@ -79,7 +83,7 @@ fn judge(facts: &StreamFacts, found: &PathMatch<'_>, description: &Description) 
         return report(facts, Some((found, None)), reports, &description.provenance);
     };
     reports.push(Finding::found(operation.node().place()).of(FactKind::Method, facts.method));
-    reports.extend(request::judge(operation, &facts.sent, description.provenance.is_partial()));
+    reports.extend(request::judge(operation, &facts.sent));
     reports.extend(answer::judge(operation, facts));
     report(facts, Some((found, Some(operation))), reports, &description.provenance)
 }
@@ -128,5 +132,9 @@ fn report(
     }
 }
 
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+pub(crate) use corpus::specs as specs_of_tests;
 #[cfg(test)]
 mod tests;

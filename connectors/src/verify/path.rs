@@ -4,7 +4,7 @@
 //! says nothing about that part.
 
 use super::facts::{Base, StreamFacts};
-use crate::description::{Description, Document, PathEntry};
+use crate::description::{Description, Document, Operation, PathEntry, Reached, reach, types};
 use crate::library::distance;
 
 /// A described path that fits a stream's.
@@ -51,7 +51,9 @@ pub(super) fn find<'a>(facts: &StreamFacts, description: &'a Description) -> Pat
             for start in own.as_ref().unwrap_or(&starts) {
                 let Some((rank, fit)) = align(&ours, facts, start, entry) else { continue };
                 if fit == Fit::LastByTemplate {
-                    covering = Some(entry.key.clone());
+                    if document.operations(entry).iter().any(|operation| may_be_ours(operation, facts)) {
+                        covering = Some(entry.key.clone());
+                    }
                     continue;
                 }
                 let away = u8::from(is_elsewhere(&facts.base, start));
@@ -71,9 +73,29 @@ pub(super) fn find<'a>(facts: &StreamFacts, description: &'a Description) -> Pat
     absent(&ours, facts, description)
 }
 
+/// Whether an operation that a template covers could be what the stream calls: of its method, with its list in the answer.
+fn may_be_ours(operation: &Operation<'_>, facts: &StreamFacts) -> bool {
+    let may_hold_the_list = || match (&facts.records, operation.answer().and_then(|answer| answer.schema)) {
+        (Some(records), Some(schema)) => match reach(vec![schema], records.segments()) {
+            Reached::At(nodes) => {
+                let kinds = types(&nodes);
+                !kinds.is_known() || kinds.has("array")
+            }
+            Reached::Closed { .. } => false,
+            Reached::Unsaid { .. } => true,
+        },
+        _ => true,
+    };
+    operation.method == facts.method && may_hold_the_list()
+}
+
 fn absent<'a>(ours: &[String], facts: &StreamFacts, description: &'a Description) -> PathFound<'a> {
     if description.provenance.is_partial() {
         return PathFound::Unsaid("the description was gathered from parts and does not list it".to_owned());
+    }
+    let entries = description.documents.iter().flat_map(Document::paths);
+    if let Some(entry) = entries.into_iter().find(|entry| fit(&facts.path, &entry.segments) == Some(Fit::Exact)) {
+        return PathFound::Unsaid(format!("the description has `{}` at another address or version", entry.key));
     }
     let parent = ours.get(..ours.len().saturating_sub(1)).unwrap_or_default();
     let mut siblings: Vec<&str> = Vec::new();
@@ -131,7 +153,7 @@ fn starts(servers: &[String]) -> Vec<Start> {
 
 /// Servers that an operation of the path has for itself.
 fn own_starts(document: &Document, entry: &PathEntry) -> Option<Vec<Start>> {
-    let own: Vec<String> = document.operations(entry).iter().flat_map(crate::description::Operation::servers).collect();
+    let own: Vec<String> = document.operations(entry).iter().flat_map(Operation::servers).collect();
     (!own.is_empty()).then(|| starts(&own))
 }
 
@@ -189,9 +211,9 @@ fn fit(ours: &[String], theirs: &[String]) -> Option<Fit> {
         (None, None) => Some(Fit::Exact),
         (Some((first, rest)), Some((their_first, their_rest))) => {
             if first == "{+}" {
-                // One or more of their templates.
-                return (1..=theirs.len())
-                    .take_while(|length| theirs.get(length - 1).is_some_and(|segment| segment.contains("{}")))
+                // A name with slashes in it is two or more of theirs.
+                return (2..=theirs.len())
+                    .take_while(|length| theirs.iter().take(*length).all(|segment| segment.contains("{}")))
                     .filter_map(|length| fit(rest, theirs.get(length..).unwrap_or_default()))
                     .min();
             }
@@ -234,6 +256,7 @@ mod tests {
             ("/repos/{+}/issues", "/repos/{}/{}/issues", Some(Fit::Exact)),
             ("/repos/{+}/issues", "/repos/issues", None),
             ("/repos/{+}", "/repos/{}/{}/issues", None),
+            ("/repos/{+}/issues", "/repos/{}/issues", None),
             ("/objects/contacts/search", "/objects/{}/search", Some(Fit::ByTemplate)),
             ("/objects/contacts", "/objects/{}", Some(Fit::LastByTemplate)),
             ("/{}/rows.json", "/{}/{}.json", Some(Fit::LastByTemplate)),

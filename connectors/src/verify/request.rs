@@ -40,7 +40,7 @@ impl Finding {
 }
 
 /// Judges every name that the request sends.
-pub(super) fn judge(operation: &Operation<'_>, sent: &[Sent], is_partial: bool) -> Vec<FactReport> {
+pub(super) fn judge(operation: &Operation<'_>, sent: &[Sent]) -> Vec<FactReport> {
     let declared = operation.parameters();
     sent.iter()
         .map(|sent| {
@@ -49,12 +49,6 @@ pub(super) fn judge(operation: &Operation<'_>, sent: &[Sent], is_partial: bool) 
                 Way::Header => in_header(&declared, sent),
                 Way::Form => in_form(operation, &declared, sent),
                 Way::Body(pointer) => in_body(operation, &declared, sent, pointer),
-            };
-            let finding = match finding.verdict {
-                Verdict::Contradicted if is_partial => {
-                    Finding::unsaid(format!("{}; but the description was gathered from parts", finding.reason))
-                }
-                _ => finding,
             };
             finding.of(sent.kind, sent.name.clone())
         })

@@ -169,6 +169,22 @@ fn who_describes_decides_how_far_a_stream_is_known() {
     assert_eq!(partial.streams[0].facts[0].verdict, Verdict::NotCovered);
 }
 
+#[test]
+fn a_changed_manifest_reads_unverified() {
+    let whole = connector("\"expand[lines]\": all", "limit: 7");
+    let report = verify(&whole, &shop("vendor")).unwrap();
+    let mut evidence = Evidence::default();
+    let docs = "https://shop.example/docs/orders";
+    assert_eq!(evidence.standing(&whole, "orders", docs), Standing::Documented);
+    assert_eq!(evidence.standing(&whole, "orders", "a page that I know"), Standing::Unverified);
+    evidence.connectors.insert("shop".into(), ConnectorEvidence::from(&report));
+    assert_eq!(evidence.standing(&whole, "orders", docs), Standing::Verified);
+    let changed = connector("\"expand[lines]\": all", "limit: 8");
+    assert_eq!(evidence.standing(&changed, "orders", docs), Standing::Unverified);
+    let read: Evidence = serde_json::from_str(&evidence.to_text().unwrap()).unwrap();
+    assert_eq!(read, evidence);
+}
+
 /// The same shop in Swagger 2.0 gives the same verdicts.
 #[test]
 fn both_standards_read_alike() {
