@@ -8,7 +8,7 @@ use headwater_contract::{
     WindowPolicy,
 };
 
-use crate::decoding::{BodyDecoding, PageFacts, Pointer};
+use crate::decoding::{BodyDecoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::{
     AgeManifest, BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError,
@@ -84,7 +84,7 @@ pub(crate) struct Stream {
     pub(crate) title: String,
     pub(crate) kind: StreamKind,
     pub(crate) request: RequestPlan,
-    pub(crate) records: Pointer,
+    pub(crate) records: RecordsManifest,
     pub(crate) decoding: BodyDecoding,
     pub(crate) pagination: Pagination,
     pub(crate) chain: Option<ChainManifest>,
@@ -172,6 +172,7 @@ impl Stream {
             columns: named_columns(&columns),
             with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
         };
+        let decoding = manifest.decoding.unwrap_or_default();
         let by_window =
             window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
         let (deletes, key_list) = complete_deletes(name, manifest.deletes, &columns, &key, blame)?;
@@ -181,8 +182,9 @@ impl Stream {
             title: blame.need("title", manifest.title, "write one line on what a row is")?,
             kind,
             request,
-            records: blame.need("records", manifest.records, "point it at the list in the answer")?,
-            decoding: manifest.decoding.unwrap_or_default(),
+            records: RecordsManifest::complete(manifest.records, &decoding.format)
+                .map_err(|fix| blame.incomplete("records", "`records` is missing or does not fit `decoding`", fix))?,
+            decoding,
             pagination,
             chain,
             slices: manifest.slices,
@@ -245,7 +247,7 @@ impl Stream {
                 columns: named_columns(&columns),
                 with: self.request.with.clone(),
             },
-            records: list.records,
+            records: RecordsManifest::List(list.records),
             decoding: self.decoding.clone(),
             pagination: list.pagination.unwrap_or_default(),
             chain: None,

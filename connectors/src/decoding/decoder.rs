@@ -9,13 +9,16 @@ use bytes::Bytes;
 use headwater_contract::Digest16;
 use serde_json::Value;
 
+use super::columnar::Columnar;
 use super::csv::CsvSplitter;
 use super::derived::{add_fields, write_text};
 use super::format::{BodyDecoding, Decoding, Wrapping};
-use super::json::JsonSplitter;
+use super::json::{Dressing, JsonSplitter, Target};
 use super::json_lines::LineSplitter;
 use super::lines::TextSplitter;
+use super::records::RecordsManifest;
 use super::wrapping::{Pulled, Unwrapper};
+use super::xml::XmlSplitter;
 use super::{BodyFacts, DecodeError, Ended, PageFacts, Pointer};
 
 /// Bytes of derived records that a batch holds, more or less.
@@ -29,6 +32,7 @@ enum Splitter {
     JsonLines(LineSplitter),
     Lines(TextSplitter),
     Csv(Box<CsvSplitter>),
+    Xml(Box<XmlSplitter>),
 }
 
 /// Where the bytes of a body are on their way.
@@ -46,13 +50,14 @@ enum Way {
 #[derive(Debug)]
 pub struct Decoder {
     decoding: BodyDecoding,
-    records: Pointer,
+    records: RecordsManifest,
     wanted: PageFacts,
     content_type: Option<String>,
     way: Way,
     is_last: bool,
     has_ended: bool,
     splitter: Splitter,
+    columnar: Option<Columnar>,
     /// Bytes that the splitter was given of the body, or of this file of an archive.
     split: u64,
     /// The file of an archive that is being read.
@@ -69,13 +74,14 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for one body in a format without wrappings.
     pub fn new(decoding: Decoding, records: &Pointer, wanted: &PageFacts) -> Self {
-        Self::of(&BodyDecoding::plain(decoding), records, wanted)
+        Self::of(&BodyDecoding::plain(decoding), &RecordsManifest::List(records.clone()), wanted)
     }
 
     /// A decoder for one body.
-    pub fn of(decoding: &BodyDecoding, records: &Pointer, wanted: &PageFacts) -> Self {
+    pub fn of(decoding: &BodyDecoding, records: &RecordsManifest, wanted: &PageFacts) -> Self {
         Self {
             splitter: Splitter::new(&decoding.format, records, wanted),
+            columnar: Columnar::new(records),
             decoding: decoding.clone(),
             records: records.clone(),
             wanted: wanted.clone(),
@@ -167,8 +173,10 @@ impl Decoder {
             Splitter::JsonLines(lines) => lines.is_within_record(),
             Splitter::Lines(lines) => lines.is_within_record(),
             Splitter::Csv(rows) => rows.is_within_record(),
+            Splitter::Xml(xml) => xml.is_within_record(),
         };
-        is_within || matches!(&self.way, Way::Wrapped(unwrapper) if unwrapper.holds())
+        let holds = self.columnar.as_ref().is_some_and(Columnar::holds);
+        is_within || holds || matches!(&self.way, Way::Wrapped(unwrapper) if unwrapper.holds())
     }
 
     /// Whether a record may come from any byte before it, as in an archive, whose directory stands at its end.
@@ -209,12 +217,12 @@ impl Decoder {
 
     /// Whether records take room of their own, so that a batch must end before the chunk does.
     fn derives(&self) -> bool {
-        self.decoding.format.derives() || matches!(self.way, Way::Wrapped(_))
+        self.decoding.format.derives() || self.columnar.is_some() || matches!(self.way, Way::Wrapped(_))
     }
 
     /// Splits the next piece; false when nothing is left of what was fed.
     fn split_on(&mut self) -> Result<bool, DecodeError> {
-        let derives = self.decoding.format.derives();
+        let derives = self.decoding.format.derives() || self.columnar.is_some();
         let pulled = match &mut self.way {
             Way::Wrapped(unwrapper) => unwrapper.pull()?,
             Way::Direct(chunk) if !chunk.is_empty() => {
@@ -229,6 +237,7 @@ impl Decoder {
                 let mut texts = Vec::new();
                 self.splitter.push(&piece, &mut texts)?;
                 self.split += piece.len() as u64;
+                self.assemble(&mut texts)?;
                 self.remember(texts);
                 Ok(true)
             }
@@ -236,6 +245,7 @@ impl Decoder {
                 if self.member.is_some() {
                     self.end_splitter()?;
                     self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted);
+                    self.columnar = Columnar::new(&self.records);
                     self.split = 0;
                 }
                 self.member = Some(name);
@@ -255,13 +265,17 @@ impl Decoder {
     fn end_splitter(&mut self) -> Result<(), DecodeError> {
         let mut texts = Vec::new();
         match &mut self.splitter {
+            Splitter::Xml(xml) => {
+                let fields = xml.finish(&mut texts)?;
+                let found = xml.found_records();
+                self.learn(fields, found);
+            }
             Splitter::Json(json) => {
-                let found = json.found_records();
-                for (slot, (_, value)) in self.body.iter_mut().zip(json.finish()?) {
-                    slot.1 = value.or(slot.1.take());
-                }
-                if self.found.is_ok() {
-                    self.found = found;
+                let (found, fields) = (json.found_records(), json.finish()?);
+                let is_found = found.is_ok();
+                self.learn(fields, found);
+                if let Some(columnar) = self.columnar.as_mut().filter(|_| is_found) {
+                    columnar.finish(&mut texts)?;
                 }
             }
             Splitter::JsonLines(lines) => lines.finish(self.split, &mut texts)?,
@@ -269,6 +283,28 @@ impl Decoder {
             Splitter::Csv(rows) => rows.finish(self.split, &mut texts)?,
         }
         self.remember(texts);
+        Ok(())
+    }
+
+    /// Keeps what a text said beside its records; of several files the first that lacks its records is blamed.
+    fn learn(&mut self, fields: Vec<(Pointer, Option<Value>)>, found: Result<(), DecodeError>) {
+        for (slot, (_, value)) in self.body.iter_mut().zip(fields) {
+            slot.1 = value.or(slot.1.take());
+        }
+        if self.found.is_ok() {
+            self.found = found;
+        }
+    }
+
+    /// Puts together the records that do not stand in the body as they are.
+    fn assemble(&mut self, texts: &mut Vec<Bytes>) -> Result<(), DecodeError> {
+        let (Some(columnar), Splitter::Json(json)) = (&mut self.columnar, &mut self.splitter) else { return Ok(()) };
+        let found = std::mem::take(texts);
+        let aside = json.take_aside();
+        // Headers first: rows of the same chunk need not wait for them.
+        for (target, text) in aside.into_iter().chain(found.into_iter().map(|text| (0, text))) {
+            columnar.take(target, &text, texts)?;
+        }
         Ok(())
     }
 
@@ -297,12 +333,13 @@ impl Decoder {
 }
 
 impl Splitter {
-    fn new(format: &Decoding, records: &Pointer, wanted: &PageFacts) -> Self {
+    fn new(format: &Decoding, records: &RecordsManifest, wanted: &PageFacts) -> Self {
         match format {
-            Decoding::Json => Self::Json(Box::new(JsonSplitter::new(records.clone(), wanted.body.clone()))),
+            Decoding::Json => Self::Json(Box::new(json_splitter(records, wanted))),
             Decoding::JsonLines => Self::JsonLines(LineSplitter::default()),
             Decoding::Lines(lines) => Self::Lines(TextSplitter::new(lines)),
             Decoding::Csv(dialect) => Self::Csv(Box::new(CsvSplitter::new(dialect))),
+            Decoding::Xml(rules) => Self::Xml(Box::new(XmlSplitter::new(rules, &records.path(), wanted.body.clone()))),
         }
     }
 
@@ -312,6 +349,20 @@ impl Splitter {
             Self::JsonLines(lines) => lines.push(piece, texts),
             Self::Lines(lines) => lines.push(piece, texts),
             Self::Csv(rows) => rows.push(piece, texts),
+            Self::Xml(xml) => xml.push(piece, texts),
         }
+    }
+}
+
+fn json_splitter(records: &RecordsManifest, wanted: &PageFacts) -> JsonSplitter {
+    let fields = wanted.body.clone();
+    match records {
+        RecordsManifest::List(pointer) => JsonSplitter::new(pointer, fields),
+        RecordsManifest::Each(each) => {
+            let dressing = Dressing { keys: each.keys().to_vec(), wrap_as: each.wrap_as.clone() };
+            let is_dressed = !dressing.keys.is_empty() || dressing.wrap_as.is_some();
+            JsonSplitter::of(vec![Target::whole(&each.at)], is_dressed.then_some(dressing), fields)
+        }
+        columnar => JsonSplitter::of(Columnar::targets(columnar), None, fields),
     }
 }

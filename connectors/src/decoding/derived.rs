@@ -28,13 +28,13 @@ pub fn add_fields(record: &Bytes, fields: &[Named]) -> Bytes {
         out.extend_from_slice(value.as_bytes());
     }
     let names: Vec<Vec<u8>> = fields.iter().map(|(name, _)| text_of(name)).collect();
-    for (name, member) in members {
+    for Member { name, whole } in members {
         let is_replaced = |added: &Vec<u8>| {
             added == name || (name.contains(&b'\\') && plain_name(name).as_deref() == plain_name(added).as_deref())
         };
         if !names.iter().any(is_replaced) {
             separate(&mut out);
-            out.extend_from_slice(member);
+            out.extend_from_slice(whole);
         }
     }
     out.push(b'}');
@@ -107,8 +107,17 @@ fn separate(out: &mut Vec<u8>) {
     }
 }
 
-/// The quoted names of an object and the whole members, `"name": value`; nothing when it is no whole object.
-fn members(record: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+/// A member of an object, as it stands there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member<'a> {
+    /// Its name with the quotes.
+    pub(super) name: &'a [u8],
+    /// `"name": value`.
+    pub(super) whole: &'a [u8],
+}
+
+/// The members of an object; nothing when it is no whole object.
+pub(super) fn members(record: &[u8]) -> Option<Vec<Member<'_>>> {
     let record = record.trim_ascii();
     let mut at = 1 + blank(record.strip_prefix(b"{")?);
     let mut found = Vec::new();
@@ -137,7 +146,7 @@ fn members(record: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
         at += blank(record.get(at..)?);
         let mut skip = Skip::begin(*record.get(at)?)?;
         let Ok(Skipped::Until(end)) = skip.run_to_end(record, at + 1, 0) else { return None };
-        found.push((name, record.get(start..end)?));
+        found.push(Member { name, whole: record.get(start..end)? });
         at = end + blank(record.get(end..)?);
         match record.get(at)? {
             b'}' => break,

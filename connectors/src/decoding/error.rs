@@ -52,7 +52,7 @@ pub enum DecodeError {
         names: String,
     },
     /// Something else stands where the list should.
-    #[error("the body has {found} at `{pointer}`, not a list of records")]
+    #[error("the body has {found} at `{pointer}`, where records should be")]
     RecordsNotAList {
         /// Where it should be.
         pointer: String,

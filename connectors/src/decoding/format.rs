@@ -13,6 +13,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use super::csv::CsvDialect;
 use super::lines::LinesManifest;
 use super::wrapping::{CharsetName, ZipManifest};
+use super::xml::XmlManifest;
 
 /// The format that records are written in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Decoding {
     Lines(LinesManifest),
     /// Rows of cells.
     Csv(Box<CsvDialect>),
+    /// Elements of an XML document: RSS, Atom, SOAP and the like.
+    Xml(Box<XmlManifest>),
 }
 
 /// What the records are packed in, outermost first.
@@ -65,6 +68,8 @@ enum Step {
     Lines(LinesManifest),
     /// Rows of cells: CSV, TSV and their dialects.
     Csv(Box<CsvDialect>),
+    /// Elements of an XML document: RSS, Atom, SOAP and the like.
+    Xml(Box<XmlManifest>),
     /// gzip; found by its first bytes, so that a body without it passes.
     Gzip(Nothing),
     /// zlib, or deflate without a header.
@@ -80,7 +85,7 @@ enum Step {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-const WORDS: [&str; 7] = ["json", "json_lines", "lines", "csv", "gzip", "deflate", "zip"];
+const WORDS: [&str; 8] = ["json", "json_lines", "lines", "csv", "xml", "gzip", "deflate", "zip"];
 
 impl Step {
     /// A step that is written as a word.
@@ -90,6 +95,7 @@ impl Step {
             "json_lines" => Self::JsonLines(Nothing {}),
             "lines" => Self::Lines(LinesManifest::default()),
             "csv" => Self::Csv(Box::default()),
+            "xml" => Self::Xml(Box::default()),
             "gzip" => Self::Gzip(Nothing {}),
             "deflate" => Self::Deflate(Nothing {}),
             "zip" => Self::Zip(ZipManifest::default()),
@@ -103,6 +109,7 @@ impl Step {
             Self::JsonLines(_) => Err(Decoding::JsonLines),
             Self::Lines(lines) => Err(Decoding::Lines(lines)),
             Self::Csv(dialect) => Err(Decoding::Csv(dialect)),
+            Self::Xml(rules) => Err(Decoding::Xml(rules)),
             Self::Gzip(_) => Ok(Wrapping::Gzip),
             Self::Deflate(_) => Ok(Wrapping::Deflate),
             Self::Zip(zip) => Ok(Wrapping::Zip(zip)),

@@ -7,6 +7,8 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
+use super::derived::{Named, add_fields, wrap, write_text};
+use super::records::Path;
 use super::scan;
 use super::skip::{Skip, Skipped};
 use super::{DecodeError, Pointer};
@@ -51,14 +53,59 @@ struct Frame {
     is_object: bool,
     /// Of a list: how many elements began.
     elements: usize,
-    /// It is the list of records.
-    holds_records: bool,
+    /// It is a list whose elements a target takes.
+    holds: Option<usize>,
+}
+
+/// Something in a body that is wanted with all its bytes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    path: Path,
+    shown: String,
+    /// The elements of the list there are wanted, and not the value itself.
+    of_elements: bool,
+    /// A body without it is an error.
+    is_required: bool,
+    is_found: bool,
+}
+
+impl Target {
+    /// The elements of the list at a path.
+    pub fn elements(pointer: &Pointer) -> Self {
+        Self {
+            path: Path::of(pointer),
+            shown: pointer.to_string(),
+            of_elements: true,
+            is_required: true,
+            is_found: false,
+        }
+    }
+
+    /// The values at a path.
+    pub fn whole(pointer: &Pointer) -> Self {
+        Self { of_elements: false, ..Self::elements(pointer) }
+    }
+
+    /// The same target, which may be absent.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { is_required: false, ..self }
+    }
+}
+
+/// What is written into each record that the splitter finds.
+#[derive(Clone, Debug, Default)]
+pub struct Dressing {
+    /// Names for the keys at the last stars of the path, in order.
+    pub keys: Vec<String>,
+    /// The field that holds a value which is no object.
+    pub wrap_as: Option<String>,
 }
 
 /// What a value that is not entered is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    Record,
+    Record(usize),
     Field(usize),
     Nothing,
 }
@@ -66,7 +113,10 @@ enum Purpose {
 /// Splits one JSON body; feed it chunks in order, then [`JsonSplitter::finish`].
 #[derive(Debug)]
 pub struct JsonSplitter {
-    records: Pointer,
+    targets: Vec<Target>,
+    dressing: Option<Dressing>,
+    /// What was found for other targets than the first.
+    aside: Vec<(usize, Bytes)>,
     fields: Vec<(Pointer, Option<Value>)>,
     stack: Vec<Frame>,
     path: Vec<String>,
@@ -76,7 +126,6 @@ pub struct JsonSplitter {
     carry: BytesMut,
     offset: u64,
     has_begun: bool,
-    found_records: bool,
     names_seen: Vec<String>,
 }
 
@@ -90,9 +139,16 @@ struct Name {
 
 impl JsonSplitter {
     /// A splitter for bodies whose records stand in the list at `records`, which also gathers `fields`.
-    pub fn new(records: Pointer, fields: Vec<Pointer>) -> Self {
+    pub fn new(records: &Pointer, fields: Vec<Pointer>) -> Self {
+        Self::of(vec![Target::elements(records)], None, fields)
+    }
+
+    /// A splitter that finds targets, of which the first are records, and also gathers `fields`.
+    pub fn of(targets: Vec<Target>, dressing: Option<Dressing>, fields: Vec<Pointer>) -> Self {
         Self {
-            records,
+            targets,
+            dressing,
+            aside: Vec::new(),
             fields: fields.into_iter().map(|field| (field, None)).collect(),
             stack: Vec::new(),
             path: Vec::new(),
@@ -102,7 +158,6 @@ impl JsonSplitter {
             carry: BytesMut::new(),
             offset: 0,
             has_begun: false,
-            found_records: false,
             names_seen: Vec::new(),
         }
     }
@@ -147,15 +202,22 @@ impl JsonSplitter {
 
     /// Whether the last chunk ended within a record.
     pub fn is_within_record(&self) -> bool {
-        matches!(self.skip, Some((Purpose::Record, _)))
+        matches!(self.skip, Some((Purpose::Record(_), _)))
     }
 
-    /// Whether the list of records came.
+    /// What was found for other targets than the first since the last call, with the target's place.
+    pub fn take_aside(&mut self) -> Vec<(usize, Bytes)> {
+        std::mem::take(&mut self.aside)
+    }
+
+    /// Whether everything came that must.
     pub(super) fn found_records(&self) -> Result<(), DecodeError> {
-        if self.found_records {
-            return Ok(());
+        match self.targets.iter().find(|target| target.is_required && !target.is_found) {
+            Some(missing) => {
+                Err(DecodeError::RecordsMissing { pointer: missing.shown.clone(), names: self.names_seen.join("`, `") })
+            }
+            None => Ok(()),
         }
-        Err(DecodeError::RecordsMissing { pointer: self.records.to_string(), names: self.names_seen.join("`, `") })
     }
 
     /// Skips white space and a byte order mark, and looks whether this can be JSON at all.
@@ -214,37 +276,63 @@ impl JsonSplitter {
     fn value(&mut self, chunk: &Bytes, at: usize, byte: u8, out: &mut Vec<Bytes>) -> Result<usize, DecodeError> {
         let is_container = matches!(byte, b'{' | b'[');
         self.mark_parent();
-        if let Some(frame) = self.stack.last_mut()
-            && !frame.is_object
-        {
-            if frame.holds_records {
-                return self.begin_skipping(chunk, at, byte, Purpose::Record, out);
+        if let Some(frame) = self.stack.last_mut() {
+            if let Some(target) = frame.holds {
+                return self.begin_skipping(chunk, at, byte, Purpose::Record(target), out);
             }
             let index = frame.elements;
             frame.elements += 1;
-            self.path.push(index.to_string());
+            if !frame.is_object {
+                self.path.push(index.to_string());
+            }
         }
-        if self.path == self.records.segments() {
-            if byte != b'[' {
-                return Err(DecodeError::RecordsNotAList { pointer: self.records.to_string(), found: kind_of(byte) });
-            }
-            if self.found_records {
-                return Err(DecodeError::NotJson {
-                    at: self.offset + at as u64,
-                    reason: format!("`{}` stands twice in it", self.records),
-                });
-            }
-            self.found_records = true;
-            return self.enter(byte, at, true);
+        if let Some(target) = self.targets.iter().position(|target| target.path.is(&self.path)) {
+            return self.target(target, chunk, at, byte, out);
         }
         let leads_on = |pointer: &Pointer| {
             pointer.segments().len() > self.path.len() && pointer.segments().starts_with(&self.path)
         };
-        if is_container && (leads_on(&self.records) || self.fields.iter().any(|(field, _)| leads_on(field))) {
-            return self.enter(byte, at, false);
+        let leads_to_target = self.targets.iter().any(|target| target.path.leads_on(&self.path));
+        if is_container && (leads_to_target || self.fields.iter().any(|(field, _)| leads_on(field))) {
+            for target in self.targets.iter_mut().filter(|target| target.path.has_stars() && !target.of_elements) {
+                target.is_found |= target.path.has_star_after(&self.path, true);
+            }
+            return self.enter(byte, at, None);
         }
         let field = self.fields.iter().position(|(field, _)| field.segments() == self.path);
         self.begin_skipping(chunk, at, byte, field.map_or(Purpose::Nothing, Purpose::Field), out)
+    }
+
+    /// Begins a value that a target wants, or the list whose elements it wants.
+    fn target(
+        &mut self,
+        place: usize,
+        chunk: &Bytes,
+        at: usize,
+        byte: u8,
+        out: &mut Vec<Bytes>,
+    ) -> Result<usize, DecodeError> {
+        let Some(target) = self.targets.get_mut(place) else { return Ok(at) };
+        let wrong = |found| DecodeError::RecordsNotAList { pointer: target.shown.clone(), found };
+        let is_null = byte == b'n';
+        if target.of_elements && byte != b'[' && !(is_null && (target.path.has_stars() || !target.is_required)) {
+            return Err(wrong(kind_of(byte)));
+        }
+        if !target.of_elements && is_null && target.is_required && !target.path.has_stars() {
+            return Err(wrong("null"));
+        }
+        if target.is_found && !target.path.has_stars() {
+            return Err(DecodeError::NotJson {
+                at: self.offset + at as u64,
+                reason: format!("`{}` stands twice in it", target.shown),
+            });
+        }
+        target.is_found = true;
+        match (target.of_elements, is_null) {
+            (true, false) => self.enter(byte, at, Some(place)),
+            (true, true) => self.begin_skipping(chunk, at, byte, Purpose::Nothing, out),
+            (false, _) => self.begin_skipping(chunk, at, byte, Purpose::Record(place), out),
+        }
     }
 
     /// A field that was entered for the sake of fields inside it is not read whole, but that something is in it is known.
@@ -256,12 +344,12 @@ impl JsonSplitter {
         }
     }
 
-    fn enter(&mut self, byte: u8, at: usize, holds_records: bool) -> Result<usize, DecodeError> {
+    fn enter(&mut self, byte: u8, at: usize, holds: Option<usize>) -> Result<usize, DecodeError> {
         if self.depth() >= NESTING_MAX {
             return Err(DecodeError::TooDeep { limit: NESTING_MAX });
         }
         let is_object = byte == b'{';
-        self.stack.push(Frame { is_object, elements: 0, holds_records });
+        self.stack.push(Frame { is_object, elements: 0, holds });
         self.expect = if is_object { Expect::NameOrEnd } else { Expect::ValueOrEnd };
         Ok(at + 1)
     }
@@ -273,6 +361,12 @@ impl JsonSplitter {
     fn close(&mut self, is_object: bool, at: usize) -> Result<usize, DecodeError> {
         match self.stack.pop() {
             Some(frame) if frame.is_object == is_object => {
+                // Nothing in it could have been found: then nothing is missing.
+                if frame.elements == 0 && frame.holds.is_none() {
+                    for target in self.targets.iter_mut().filter(|target| target.path.has_stars()) {
+                        target.is_found |= target.path.has_star_after(&self.path, false);
+                    }
+                }
                 self.after_value();
                 Ok(at + 1)
             }
@@ -282,7 +376,7 @@ impl JsonSplitter {
 
     /// A value has ended: leaves its place and expects what may follow.
     fn after_value(&mut self) {
-        if self.stack.last().is_some_and(|frame| !frame.holds_records) {
+        if self.stack.last().is_some_and(|frame| frame.holds.is_none()) {
             self.path.pop();
         }
         self.expect = if self.stack.is_empty() { Expect::Nothing } else { Expect::CommaOrEnd };
@@ -317,15 +411,22 @@ impl JsonSplitter {
             self.keep(purpose, chunk.get(start..).unwrap_or_default())?;
             return Ok(chunk.len());
         };
-        if purpose == Purpose::Record {
-            if self.carry.is_empty() {
+        if let Purpose::Record(target) = purpose {
+            let text = if self.carry.is_empty() {
                 if end - start > RECORD_BYTES_MAX {
                     return Err(DecodeError::RecordTooLarge { limit: RECORD_BYTES_MAX });
                 }
-                out.push(chunk.slice(start..end));
+                chunk.slice(start..end)
             } else {
                 self.keep(purpose, chunk.get(start..end).unwrap_or_default())?;
-                out.push(self.carry.split().freeze());
+                self.carry.split().freeze()
+            };
+            if target > 0 {
+                self.aside.push((target, text));
+            } else if let Some(dressing) = &self.dressing {
+                out.push(self.dress(&text, dressing));
+            } else {
+                out.push(text);
             }
         } else if let Purpose::Field(index) = purpose {
             self.keep(purpose, chunk.get(start..end).unwrap_or_default())?;
@@ -347,11 +448,34 @@ impl JsonSplitter {
         Ok(end)
     }
 
+    /// A record with the keys that led to it, and in the field that it is wrapped in.
+    fn dress(&self, text: &Bytes, dressing: &Dressing) -> Bytes {
+        let places: Vec<usize> =
+            self.targets.first().map(|target| target.path.star_places().collect()).unwrap_or_default();
+        let skipped = places.len().saturating_sub(dressing.keys.len());
+        let key = |(name, place): (&String, &usize)| {
+            let segment = self.path.get(*place)?;
+            let is_name = self.stack.get(*place).is_some_and(|frame| frame.is_object);
+            let mut value = Vec::new();
+            if is_name {
+                write_text(&mut value, segment);
+            } else {
+                value.extend_from_slice(segment.as_bytes());
+            }
+            Some((name.clone(), String::from_utf8(value).ok()?))
+        };
+        let keys: Vec<Named> = dressing.keys.iter().zip(places.iter().skip(skipped)).filter_map(key).collect();
+        match &dressing.wrap_as {
+            Some(name) => add_fields(&wrap(name, text), &keys),
+            None => add_fields(text, &keys),
+        }
+    }
+
     /// Copies what a later chunk will need.
     fn keep(&mut self, purpose: Purpose, bytes: &[u8]) -> Result<(), DecodeError> {
         match purpose {
             Purpose::Nothing => {}
-            Purpose::Record => {
+            Purpose::Record(_) => {
                 if self.carry.len() + bytes.len() > RECORD_BYTES_MAX {
                     return Err(DecodeError::RecordTooLarge { limit: RECORD_BYTES_MAX });
                 }

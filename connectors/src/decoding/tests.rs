@@ -191,6 +191,110 @@ fn batches_name_the_chunks_that_they_came_from() {
     assert_eq!(places, [Some(((0, 0), 0, 1)), None, Some(((0, 2), 1, 2)), None]);
 }
 
+/// The records of a body by a manifest's `records`, the same wherever it is cut.
+fn records(body: &str, manifest: &str) -> Result<Vec<String>, DecodeError> {
+    let manifest: RecordsManifest = serde_saphyr::from_str(manifest).unwrap();
+    let read = |step: usize| {
+        let wanted = PageFacts::new().body_field(&Pointer::parse("/next")).last_record_field(&Pointer::parse("id"));
+        let mut decoder = Decoder::of(&BodyDecoding::default(), &manifest, &wanted);
+        let mut texts = Vec::new();
+        for piece in body.as_bytes().chunks(step) {
+            texts.extend(decoder.push(&Bytes::copy_from_slice(piece))?);
+        }
+        let Ended { records: last, facts, found } = decoder.finish()?;
+        found?;
+        texts.extend(last);
+        assert_eq!((facts.count, facts.body_field(&Pointer::parse("/next"))), (texts.len() as u64, Some(&json!(2))));
+        Ok(texts.iter().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect::<Vec<_>>())
+    };
+    let whole = read(usize::MAX);
+    for step in 1..body.len() {
+        assert_eq!(read(step), whole, "{body} in steps of {step}");
+    }
+    whole
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_an_error_wherever_it_has_stars() {
+    let missing = |body: &str, manifest: &str| records(body, manifest).unwrap_err().code();
+    for (body, manifest) in [
+        (r#"{"next":2,"groups":[{"id":1},{"id":2}]}"#, "/groups/*/members"),
+        (r#"{"next":2,"groups":null}"#, "/groups/*/members"),
+        (r#"{"next":2,"groups":[{"members":{}}]}"#, "/groups/*/members"),
+        (r#"{"next":2}"#, "{ each: { at: /data } }"),
+        (r#"{"next":2,"data":null}"#, "{ each: { at: /data } }"),
+        (r#"{"next":2,"rates":7}"#, "{ each: { at: /rates/* } }"),
+        (r#"{"next":2,"rows":[]}"#, "{ table: { rows: /rows, columns: { header: /columns } } }"),
+        (r#"{"next":2,"a":[1]}"#, "{ zip: { x: /a, y: /b } }"),
+    ] {
+        assert_eq!(missing(body, manifest), "records-missing", "{body}");
+    }
+}
+
+#[test]
+fn stars_stand_for_any_name_or_place() {
+    let body =
+        r#"{"groups":[{"members":[{"id":1},{"id":2}]},{"members":null},{"x":[0],"members":[{"id":3}]}],"next":2}"#;
+    assert_eq!(records(body, "/groups/*/members").unwrap(), [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]);
+    let keyed = records(body, "{ each: { at: /groups/*/members/*, key_as: [group, place] } }").unwrap();
+    assert_eq!(keyed[2], r#"{"group":2,"place":0,"id":3}"#);
+    assert_eq!(records(r#"{"groups":[],"next":2}"#, "/groups/*/members").unwrap(), Vec::<String>::new());
+    assert_eq!(records(r#"{"a":{"x":[1]},"b":{"x":[2]},"next":2}"#, "/*/x").unwrap(), ["1", "2"]);
+}
+
+#[test]
+fn each_value_of_a_map_one_object_and_scalars_are_records() {
+    let map = r#"{"rates":{"2024-03-01":{"usd":1.10},"2024-03-02":{"usd":2,"day":0}},"next":2}"#;
+    assert_eq!(
+        records(map, "{ each: { at: /rates/*, key_as: day } }").unwrap(),
+        [r#"{"day":"2024-03-01","usd":1.10}"#, r#"{"day":"2024-03-02","usd":2}"#]
+    );
+    let deep = r#"{"next":2,"values":{"signup":{"d1":5,"d\"2":6}}}"#;
+    let manifest = "{ each: { at: /values/*/*, key_as: [event, day], wrap_as: count } }";
+    assert_eq!(
+        records(deep, manifest).unwrap(),
+        [r#"{"event":"signup","day":"d1","count":5}"#, r#"{"event":"signup","day":"d\"2","count":6}"#]
+    );
+    assert_eq!(records(r#"{"data":{"id":1},"next":2}"#, "{ each: { at: /data } }").unwrap(), [r#"{"id":1}"#]);
+    let labels = r#"{"labels":["a",3,null],"next":2}"#;
+    let wrapped = records(labels, "{ each: { at: /labels/*, wrap_as: label } }").unwrap();
+    assert_eq!(wrapped, [r#"{"label":"a"}"#, r#"{"label":3}"#, r#"{"label":null}"#]);
+    assert_eq!(records(r#"{"rates":{},"next":2}"#, "{ each: { at: /rates/* } }").unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn columnar_answers_become_records_or_an_error_by_name() {
+    let census = r#"{"next":2,"d":[["NAME","POP"],["Ohio",11],["Utah"],["Iowa",3.10]]}"#;
+    assert_eq!(
+        records(census, "{ table: { rows: /d } }").unwrap(),
+        [
+            r#"{"NAME":"Ohio","POP":11}"#,
+            "refused: the row has 1 cells, its header 2\n[\"Utah\"]",
+            r#"{"NAME":"Iowa","POP":3.10}"#
+        ]
+    );
+    // The header may come after the rows.
+    let late = r#"{"rows":[[1,"a"]],"columns":[{"n":"id"},{"n":"name"}],"next":2}"#;
+    let manifest = "{ table: { rows: /rows, columns: { header: /columns, name: /n } } }";
+    assert_eq!(records(late, manifest).unwrap(), [r#"{"id":1,"name":"a"}"#]);
+    let report = r#"{"dims":[{"name":"date"}],"mets":[{"name":"users"}],"next":2,
+        "rows":[{"d":[{"value":"20240301"}],"m":[{"value":"7"}],"k":0.50}]}"#;
+    let manifest = "{ table: { rows: /rows, columns: [                    { header: /dims, name: /name, cells: /d, value: /value }, { header: /mets, name: /name, cells: /m, value: /value }] } }";
+    assert_eq!(records(report, manifest).unwrap(), [r#"{"date":"20240301","users":"7","k":0.50}"#]);
+    let keys = r#"{"next":2,"rows":[{"keys":["2024","x"],"clicks":3}]}"#;
+    let manifest = "{ table: { rows: /rows, columns: { names: [day, page], cells: /keys } } }";
+    assert_eq!(records(keys, manifest).unwrap(), [r#"{"day":"2024","page":"x","clicks":3}"#]);
+    let side = r#"{"data":{"days":["d1","d2"],"series":[[1,2],[3]]},"next":2}"#;
+    let zipped = records(side, "{ zip: { day: /data/days, count: /data/series/0 } }").unwrap();
+    assert_eq!(zipped, [r#"{"day":"d1","count":1}"#, r#"{"day":"d2","count":2}"#]);
+    let error = records(side, "{ zip: { day: /data/days, count: /data/series/1 } }").unwrap_err();
+    assert!(error.to_string().contains("`day` 2, `count` 1"), "{error}");
+    assert_eq!(
+        records(r#"{"next":2,"d":[["a","a"],[1,2]]}"#, "{ table: { rows: /d } }").unwrap_err().code(),
+        "table-broken"
+    );
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -106,6 +106,11 @@ impl<T: JsonSchema> JsonSchema for Ordered<T> {
 pub struct OneOrMany<T>(Vec<T>);
 
 impl<T> OneOrMany<T> {
+    /// The values, borrowed.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
     /// The values.
     pub fn into_vec(self) -> Vec<T> {
         self.0

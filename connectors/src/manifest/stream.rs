@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use crate::decoding::{BodyDecoding, Pointer};
+use crate::decoding::{BodyDecoding, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::column::{ChildManifest, ColumnManifest};
 use crate::manifest::fact::Fact;
@@ -63,8 +63,9 @@ pub struct StreamManifest {
     /// The stream under whose records this one is asked for.
     pub parent: Option<ParentManifest>,
 
-    /// JSON pointer to the list of records in the body; `""` when the body is the list.
-    pub records: Option<Pointer>,
+    /// Where the records stand in the body: JSON pointer to their list (`""` when the body is the list, `*` for any name or place on the
+    /// way), or `each`, `table` or `zip`. For formats of lines and rows it is `""`.
+    pub records: Option<RecordsManifest>,
     /// How a body becomes records: a format, or a list of what it is wrapped in and the format, e.g. `[gzip, csv]`; `json` when absent.
     pub decoding: Option<BodyDecoding>,
     /// Columns that identify a row.

@@ -121,9 +121,9 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         },
         sent: sent(manifest, stream),
         records: match stream.decoding.format {
-            Decoding::Json => Some(stream.records.clone()),
+            Decoding::Json => stream.records.plain().cloned(),
             // Descriptions say nothing of what stands in a file.
-            Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) => None,
+            Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) => None,
         },
         key: stream.key().to_vec(),
         cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),

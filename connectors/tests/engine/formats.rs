@@ -143,3 +143,40 @@ async fn a_plain_record_is_still_a_span_of_its_chunk() {
         .collect();
     assert_eq!(got.texts[1].as_ptr(), chunk[0][18..].as_ptr());
 }
+
+#[tokio::test]
+async fn records_are_found_wherever_they_stand_and_replayed() {
+    let feed = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><rss><channel><title>t</title>\
+                <item><title>Zo\u{eb}</title><guid isPermaLink=\"false\">1</guid></item></channel></rss>";
+    let latin: Vec<u8> = feed.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    for (how, body, expected) in [
+        (
+            "records: /g/*/m",
+            br#"{"g":[{"m":[{"id":1}]},{"m":[{"id":2}]}]}"#.to_vec(),
+            vec![r#"{"id":1}"#, r#"{"id":2}"#],
+        ),
+        (
+            "records: { each: { at: /m/*, key_as: id } }",
+            br#"{"m":{"x":{"a":1}}}"#.to_vec(),
+            vec![r#"{"id":"x","a":1}"#],
+        ),
+        ("records: { each: { at: \"\" } }", br#"{"id":[1]}"#.to_vec(), vec![r#"{"id":[1]}"#]),
+        ("records: { table: { rows: \"\" } }", br#"[["id"],[1],[2]]"#.to_vec(), vec![r#"{"id":1}"#, r#"{"id":2}"#]),
+        ("records: { zip: { id: /a, n: /b } }", br#"{"a":[1],"b":["x"]}"#.to_vec(), vec![r#"{"id":1,"n":"x"}"#]),
+        (
+            "records: /rss/channel/item\ndecoding: xml",
+            latin,
+            vec![r##"{"title":"Zoë","guid":{"@isPermaLink":"false","#text":"1"}}"##],
+        ),
+        (
+            "records: /feed/entry\ndecoding: [gzip, { xml: { namespaces: strip, lists: [/link] } }]",
+            gzip(b"<a:feed xmlns:a='http://www.w3.org/2005/Atom'><a:entry><a:link href='/x'/></a:entry></a:feed>"),
+            vec![r#"{"link":[{"@href":"/x"}]}"#],
+        ),
+    ] {
+        let (_server, source) = source(how, &body, "application/octet-stream").await;
+        assert_eq!(read_and_replay(&source).await, expected, "{how}");
+    }
+    assert_eq!(code("records: /g/*/m", br#"{"g":[{"n":1}]}"#).await, "records-missing");
+    assert_eq!(code("records: /rss/channel/item\ndecoding: xml", b"<rss><channel><item>").await, "body-truncated");
+}

@@ -293,6 +293,7 @@ fn says(format: &Decoding) -> charset::Says {
     match format {
         Decoding::Json | Decoding::JsonLines => charset::Says::Nobody,
         Decoding::Lines(_) | Decoding::Csv(_) => charset::Says::ContentType,
+        Decoding::Xml(_) => charset::Says::Declaration,
     }
 }
 

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use zip::write::SimpleFileOptions;
 
-use crate::decoding::{BodyDecoding, DecodeError, Decoder, PageFacts, Pointer};
+use crate::decoding::{BodyDecoding, DecodeError, Decoder, PageFacts, Pointer, RecordsManifest};
 
 const ROWS: &str = "id,name\n1,Zoë\n2,b\n";
 
@@ -29,8 +29,8 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn decode(body: &[u8], decoding: &str, content_type: Option<&str>, step: usize) -> Result<Vec<String>, DecodeError> {
     let decoding: BodyDecoding = serde_saphyr::from_str(decoding).unwrap();
-    let mut decoder =
-        Decoder::of(&decoding, &Pointer::parse("/rows"), &PageFacts::new()).with_content_type(content_type);
+    let mut decoder = Decoder::of(&decoding, &RecordsManifest::List(Pointer::parse("/rows")), &PageFacts::new())
+        .with_content_type(content_type);
     let mut texts = Vec::new();
     for piece in body.chunks(step) {
         texts.extend(decoder.push(&Bytes::copy_from_slice(piece))?);
@@ -202,7 +202,7 @@ fn a_small_chunk_that_inflates_to_much_comes_in_batches() {
     let packed = gzip(body.as_bytes());
     assert!(packed.len() < 8 * 1024 * 1024);
     let decoding: BodyDecoding = serde_saphyr::from_str("csv").unwrap();
-    let mut decoder = Decoder::of(&decoding, &Pointer::parse(""), &PageFacts::new());
+    let mut decoder = Decoder::of(&decoding, &RecordsManifest::List(Pointer::parse("")), &PageFacts::new());
     decoder.feed(packed.into());
     decoder.end();
     let mut count = 0;
