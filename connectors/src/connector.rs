@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use headwater_contract::{Digest16, StreamKind};
 use serde::Serialize;
 
-use crate::manifest::{Instant, Lines, Manifest, ManifestError, SettingInfo, SettingType, StreamManifest};
+use crate::manifest::{
+    Instant, Lines, Manifest, ManifestError, SettingInfo, SettingManifest, SettingType, StreamManifest,
+};
 use crate::parents::check_parents;
 use crate::stream::{Blame, Stream};
 use crate::verify::{Evidence, Standing};
@@ -233,10 +235,31 @@ impl Connector {
             let fix = "declare it under `settings`";
             return Err(blame.incomplete("", format!("`{}` is no setting", hosts.setting), fix));
         }
-        let auth = self.manifest.http.auth.settings();
-        if let Some(unknown) = auth.into_iter().find(|name| self.manifest.settings.get(name).is_none()) {
-            let blame = Blame { path: "http.auth", ..*blame };
-            return Err(blame.incomplete("", format!("`{unknown}` is no setting"), "declare it under `settings`"));
+        self.check_auth(stream, blame)
+    }
+
+    /// Every name in a credential must be known, and what is one way in of several must be optional.
+    fn check_auth(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
+        let (auth, blame, key) = match &stream.auth {
+            Some(auth) => (auth, *blame, "auth"),
+            None => (&self.manifest.http.auth, Blame { path: "http.auth", ..*blame }, ""),
+        };
+        let is_known = |name: &str| {
+            self.manifest.settings.get(name).is_some()
+                || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name))
+                || stream.request.with.contains_key(name)
+        };
+        // Names that come from parents are checked when all streams are known.
+        if let Some(unknown) = auth.names().iter().find(|name| stream.parent.is_none() && !is_known(name)) {
+            return Err(blame.incomplete(key, format!("`{unknown}` is no setting"), "declare it under `settings`"));
+        }
+        if let Some((reason, fix)) = auth.flaw() {
+            return Err(blame.incomplete(key, reason, fix));
+        }
+        let is_required = |name: &&String| self.manifest.settings.get(name).is_some_and(SettingManifest::is_required);
+        if let Some(required) = auth.optional_names().iter().find(is_required) {
+            let reason = format!("`{required}` is needed by one way in of several, and every project must give it");
+            return Err(blame.incomplete(key, reason, format!("say `optional: true` of setting `{required}`")));
         }
         Ok(())
     }

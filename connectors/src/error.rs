@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
 
+use crate::auth::AuthError;
 use crate::decoding::DecodeError;
 use crate::expression::ExpressionError;
 use crate::manifest::{ManifestError, SettingError};
@@ -174,6 +175,9 @@ pub enum Fault {
         /// What the system said.
         reason: String,
     },
+    /// The request could not be given its credential.
+    #[error("{0}")]
+    Auth(AuthError),
     /// A setting is missing or wrong.
     #[error("{0}")]
     Setting(SettingError),
@@ -229,7 +233,7 @@ macro_rules! fault_from {
         }
     )*};
 }
-fault_from!(DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
+fault_from!(AuthError => Auth, DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
     FieldError => Parent,
     SettingError => Setting, ManifestError => Manifest);
 
@@ -303,6 +307,7 @@ impl Fault {
             Self::Slice(_) => "slice-unknown",
             Self::Parent(_) => "parent-field-missing",
             Self::Spool { .. } => "spool-failed",
+            Self::Auth(error) => error.code(),
             Self::Setting(SettingError::Missing { .. }) => "setting-missing",
             Self::Setting(SettingError::InTheOpen { .. }) => "secret-in-the-open",
             Self::Setting(_) => "setting-wrong",
@@ -318,6 +323,7 @@ impl Fault {
         match self {
             Self::BatchRefused { fault } => fault.kind(),
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
+            Self::Auth(error) => error.kind(),
             Self::Throttled { .. } => ErrorKind::Parked,
             Self::Declared { class, .. } => class.kind(),
             Self::ServerError { .. }
@@ -354,6 +360,7 @@ impl Fault {
         match self {
             Self::BatchRefused { fault } => fault.fix(),
             Self::Unauthorized { .. } => "renew the credential, then run again".to_owned(),
+            Self::Auth(error) => error.fix(),
             Self::Forbidden { .. } => "give the credential the right to read this, then run again".to_owned(),
             Self::NotFound { .. } => "check the settings in its path, and `path` in the manifest".to_owned(),
             Self::Rejected { .. } => "compare the request with the page that the manifest links to".to_owned(),
@@ -442,6 +449,7 @@ impl SourceError {
             Fault::Declared { message, status, .. } => format!("{status} {message}"),
             Fault::Decode(DecodeError::RecordsMissing { pointer, .. }) => pointer.clone(),
             Fault::Setting(error) => error.to_string(),
+            Fault::Auth(error) => error.to_string(),
             Fault::Expression(error) => error.to_string(),
             Fault::Manifest(error) => error.to_string(),
             _ => String::new(),

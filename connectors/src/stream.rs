@@ -8,6 +8,7 @@ use headwater_contract::{
     WindowPolicy,
 };
 
+use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::{
@@ -84,6 +85,8 @@ pub(crate) struct Stream {
     pub(crate) title: String,
     pub(crate) kind: StreamKind,
     pub(crate) request: RequestPlan,
+    /// How its requests prove who sends them, where that is not `http`'s way.
+    pub(crate) auth: Option<Auth>,
     pub(crate) records: RecordsManifest,
     pub(crate) decoding: BodyDecoding,
     pub(crate) pagination: Pagination,
@@ -114,6 +117,7 @@ pub(crate) struct Stream {
 }
 
 /// Builds errors about one stream.
+#[derive(Clone, Copy)]
 pub(crate) struct Blame<'a> {
     pub(crate) file: &'a str,
     pub(crate) path: &'a str,
@@ -182,6 +186,7 @@ impl Stream {
             title: blame.need("title", manifest.title, "write one line on what a row is")?,
             kind,
             request,
+            auth: manifest.auth,
             records: RecordsManifest::complete(manifest.records, &decoding.format)
                 .map_err(|fix| blame.incomplete("records", "`records` is missing or does not fit `decoding`", fix))?,
             decoding,
@@ -247,6 +252,7 @@ impl Stream {
                 columns: named_columns(&columns),
                 with: self.request.with.clone(),
             },
+            auth: self.auth.clone(),
             records: RecordsManifest::List(list.records),
             decoding: self.decoding.clone(),
             pagination: list.pagination.unwrap_or_default(),

@@ -6,33 +6,35 @@ use headwater_contract::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Credential;
-use crate::manifest::Settings;
+use super::{Keyring, Words};
+use crate::error::Fault;
+use crate::transport::Prepared;
 
 /// Settings of the `basic` variant.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Basic {
-    /// The setting that holds the user, secret or not.
-    pub user: String,
+    /// The setting that holds the user, secret or not, or a text such as `{email}/token`.
+    pub user: Words,
     /// The secret setting that holds the password; an empty one is sent when absent.
     #[serde(default)]
-    pub password: Option<String>,
+    pub password: Option<Words>,
 }
 
 impl Basic {
-    pub(super) fn settings(&self) -> Vec<&str> {
-        std::iter::once(self.user.as_str()).chain(self.password.as_deref()).collect()
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.user.names().into_iter().chain(self.password.iter().flat_map(Words::names)).collect()
     }
 
-    pub(super) fn credential(&self, settings: &Settings) -> Credential {
-        let value = |name: &str| {
-            let secret = settings.secrets.get(name).map(|secret| secret.expose().to_owned());
-            secret.or_else(|| settings.plain.get(name).map(ToString::to_string))
-        };
-        let Some(user) = value(&self.user) else { return Credential::default() };
-        let password = self.password.as_deref().and_then(value).unwrap_or_default();
-        let encoded = STANDARD.encode(format!("{user}:{password}"));
-        Credential { header: Some(("authorization".to_owned(), Secret::new(format!("Basic {encoded}")))), query: None }
+    pub(super) fn put(&self, request: &mut Prepared, keyring: &Keyring) -> Result<(), Fault> {
+        let user = keyring.need(&self.user)?;
+        let password = self.password.as_ref().map(|password| keyring.text(password)).transpose()?.flatten();
+        request.set_secret_header("authorization", &header(&user, password.as_ref()))
     }
+}
+
+/// The value of the `Authorization` header.
+pub(super) fn header(user: &Secret, password: Option<&Secret>) -> Secret {
+    let password = password.map(Secret::expose).unwrap_or_default();
+    Secret::new(format!("Basic {}", STANDARD.encode(format!("{}:{password}", user.expose()))))
 }

@@ -6,76 +6,90 @@
 //! | `bearer` | `Authorization: Bearer <secret>` |
 //! | `header` | a header of the API's own |
 //! | `query` | a query parameter, which every printed URL leaves out |
+//! | `cookie` | a cookie |
+//! | `body` | a field of a JSON body or a form |
 //! | `basic` | `Authorization: Basic <user:password>` |
+//! | `oauth2` | a token that an endpoint issues, renewed before it ends |
+//! | `jwt` | a token that we sign |
+//! | `all` | several of them |
+//! | `choose` | the one that a setting names |
+//!
+//! A credential is put on when everything else of a request stands, so that signatures see its final bytes; it goes to the connector's own
+//! origin only.
 
+mod authenticator;
 mod basic;
-mod header;
-mod query;
+mod choose;
+mod encoding;
+mod error;
+mod jwt;
+mod keyring;
+mod oauth2;
+mod placement;
+mod renewal;
+mod signer;
+mod signing_key;
+mod store;
+mod values;
+mod words;
 
+pub(crate) use authenticator::{Authenticators, Caller, Surroundings};
 pub use basic::Basic;
-pub use header::HeaderKey;
-pub use query::QueryKey;
+pub use choose::Choose;
+pub use encoding::KeyEncoding;
+pub use error::AuthError;
+pub use jwt::{Algorithm, Jwt, ServiceAccount};
+pub(crate) use keyring::Keyring;
+pub(crate) use oauth2::OAuth2Client;
+pub use oauth2::{
+    Client, ClientSentAs, Consent, Expiry, ExpiryInstant, FieldNames, Grant, OAuth2, PasswordGrant, SentAs, TokenAnswer,
+};
+pub use placement::{BodyKey, CookieKey, HeaderKey, QueryKey};
+pub(crate) use signer::Signer;
+pub use store::{Claim, FileTokenStore, MemoryTokenStore, Stored, TokenKey, TokenStore, TokenStoreError, Tokens};
+pub use words::Words;
 
-use headwater_contract::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
 
-use crate::manifest::Settings;
+use crate::error::Fault;
+use crate::expression::{Template, ValueManifest};
+use crate::manifest::Manifest;
+use crate::stream::Stream;
 
 /// How a request proves who sends it, as written in a manifest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// Not at all.
     #[default]
     None,
     /// The name of the secret setting that is sent as a bearer token.
-    Bearer(String),
+    Bearer(Words),
     /// A header of the API's own.
     Header(HeaderKey),
     /// A query parameter.
     Query(QueryKey),
+    /// A cookie.
+    Cookie(CookieKey),
+    /// A field of the body.
+    Body(BodyKey),
     /// User and password.
     Basic(Basic),
-}
-
-/// What is added to a request just before it is sent.
-#[derive(Clone, Debug, Default)]
-pub struct Credential {
-    /// A header and its secret value.
-    pub header: Option<(String, Secret)>,
-    /// A query parameter and its secret value.
-    pub query: Option<(String, Secret)>,
+    /// A token that an endpoint issues.
+    #[serde(rename = "oauth2")]
+    OAuth2(Box<OAuth2>),
+    /// A token that we sign.
+    Jwt(Box<Jwt>),
+    /// Several of them, in this order.
+    All(Vec<Auth>),
+    /// The one that a setting names.
+    Choose(Choose),
 }
 
 impl Auth {
-    /// The settings that it names.
-    pub fn settings(&self) -> Vec<&str> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Bearer(setting) => vec![setting],
-            Self::Header(header) => vec![&header.value],
-            Self::Query(query) => vec![&query.value],
-            Self::Basic(basic) => basic.settings(),
-        }
-    }
-
-    /// The credential that `settings` hold; nothing where an optional secret was not given.
-    pub fn credential(&self, settings: &Settings) -> Credential {
-        let secret = |name: &str| settings.secrets.get(name);
-        match self {
-            Self::None => Credential::default(),
-            Self::Bearer(setting) => Credential {
-                header: secret(setting)
-                    .map(|token| ("authorization".to_owned(), Secret::new(format!("Bearer {}", token.expose())))),
-                query: None,
-            },
-            Self::Header(header) => header.credential(settings),
-            Self::Query(query) => query.credential(settings),
-            Self::Basic(basic) => basic.credential(settings),
-        }
-    }
-
     /// The variant's name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -83,50 +97,165 @@ impl Auth {
             Self::Bearer(_) => "bearer",
             Self::Header(_) => "header",
             Self::Query(_) => "query",
+            Self::Cookie(_) => "cookie",
+            Self::Body(_) => "body",
             Self::Basic(_) => "basic",
+            Self::OAuth2(_) => "oauth2",
+            Self::Jwt(_) => "jwt",
+            Self::All(_) => "all",
+            Self::Choose(_) => "choose",
         }
     }
+
+    /// The names that it takes from settings and slices, in the order in which they stand.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.own_names();
+        let yields: Vec<&str> = self.yields();
+        for child in self.children() {
+            names.extend(child.names().into_iter().filter(|name| !yields.contains(&name.as_str())));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    fn own_names(&self) -> Vec<String> {
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        match self {
+            Self::None | Self::All(_) => Vec::new(),
+            Self::Bearer(value) => owned(value.names()),
+            Self::Header(header) => owned(header.value.names()),
+            Self::Query(query) => owned(query.value.names()),
+            Self::Cookie(cookie) => owned(cookie.value.names()),
+            Self::Body(body) => owned(body.value.names()),
+            Self::Basic(basic) => owned(basic.names()),
+            Self::OAuth2(oauth2) => oauth2.names(),
+            Self::Jwt(jwt) => owned(jwt.names()),
+            Self::Choose(choose) => vec![choose.by.clone()],
+        }
+    }
+
+    /// What those that stand within it may name beside settings and slices.
+    fn yields(&self) -> Vec<&str> {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.yields(),
+            Self::Jwt(_) => vec![jwt::JWT],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Those that stand within it.
+    pub(crate) fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.send.iter().map(AsRef::as_ref).collect(),
+            Self::Jwt(jwt) => jwt.send.iter().map(AsRef::as_ref).collect(),
+            Self::All(all) => all.iter().collect(),
+            Self::Choose(choose) => choose.among.iter().map(|(_, auth)| auth).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// It and all that stand within it.
+    pub(crate) fn walk(&self) -> Vec<&Self> {
+        std::iter::once(self).chain(self.children().into_iter().flat_map(Self::walk)).collect()
+    }
+
+    /// The names that only one way in of several needs.
+    pub(crate) fn optional_names(&self) -> Vec<String> {
+        let chosen = self.walk().into_iter().flat_map(|auth| match auth {
+            Self::Choose(choose) => choose.among.iter().flat_map(|(_, auth)| auth.names()).collect(),
+            _ => Vec::new(),
+        });
+        chosen.collect()
+    }
+
+    /// Query parameters that hold a secret.
+    pub(crate) fn secret_params(&self) -> Vec<String> {
+        let param = |auth: &Self| match auth {
+            Self::Query(query) => Some(query.param.clone()),
+            _ => None,
+        };
+        self.walk().into_iter().filter_map(param).collect()
+    }
+
+    /// The URLs at which it logs in, as far as settings decide them.
+    pub(crate) fn login_urls(&self, keyring: &Keyring, base: &Url) -> Vec<Url> {
+        let templates = self.walk().into_iter().flat_map(|auth| match auth {
+            Self::OAuth2(oauth2) => oauth2.urls(),
+            _ => Vec::new(),
+        });
+        templates.filter_map(|template| login_url(template, keyring, base).ok()).collect()
+    }
+
+    /// Why it cannot be used as it is written, and what to write instead.
+    pub(crate) fn flaw(&self) -> Option<(String, &'static str)> {
+        self.walk().into_iter().find_map(|auth| match auth {
+            Self::Choose(choose) if choose.among.is_empty() => {
+                Some(("`choose` has nothing to choose from".to_owned(), "name the variants under `among`"))
+            }
+            Self::All(all) if all.is_empty() => Some(("`all` is empty".to_owned(), "name its parts, or write `none`")),
+            Self::OAuth2(oauth2) if oauth2.consent.is_some() && !matches!(oauth2.grant, Grant::RefreshToken(_)) => {
+                Some((
+                    "`consent` ends in a refresh token, which this grant does not use".to_owned(),
+                    "write `grant: { refresh_token: … }`, or remove `consent`",
+                ))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The ways in of a connector and of those of its streams that have one of their own.
+pub(crate) fn ways<'a>(manifest: &'a Manifest, streams: &'a [Stream]) -> Vec<&'a Auth> {
+    std::iter::once(&manifest.http.auth).chain(streams.iter().filter_map(|stream| stream.auth.as_ref())).collect()
+}
+
+/// The names in a value.
+fn value_names(value: &ValueManifest) -> Vec<&str> {
+    match value {
+        ValueManifest::Text(template) => template.names().collect(),
+        ValueManifest::List(items) => items.iter().flat_map(value_names).collect(),
+        // An expression's names are its own business: it sees plain settings only, and says what it lacks.
+        ValueManifest::Plain(_) | ValueManifest::Computed(_) => Vec::new(),
+    }
+}
+
+/// The names in the texts of JSON values.
+fn json_names<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for value in values {
+        match value {
+            Value::String(text) => names.extend(text_names(text)),
+            Value::Array(items) => names.extend(json_names(items)),
+            Value::Object(fields) => names.extend(json_names(fields.values())),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The names in braces of a text that stands in JSON.
+fn text_names(text: &str) -> impl Iterator<Item = &str> {
+    let inside = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    inside.map(|(name, _)| name.trim_start_matches('+'))
+}
+
+/// A URL to log in at: a whole one, or a path after the connector's `base_url`.
+fn login_url(template: &Template, keyring: &Keyring, base: &Url) -> Result<Url, Fault> {
+    let bad = |reason: String| AuthError::BadUrl { template: template.as_str().to_owned(), reason };
+    let url = if template.as_str().starts_with('/') {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), keyring.fill_path(template)?));
+        url
+    } else {
+        let text = keyring.fill(template)?;
+        Url::parse(text.expose()).map_err(|error| bad(error.to_string()))?
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(bad("it is neither http nor https".to_owned()).into());
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings() -> Settings {
-        let mut settings = Settings::default();
-        settings.secrets.insert("key".into(), Secret::new("s3cret"));
-        settings.plain.insert("user".into(), crate::expression::Scalar::Text("ann".into()));
-        settings
-    }
-
-    fn credential(yaml: &str) -> Credential {
-        serde_saphyr::from_str::<Auth>(yaml).unwrap().credential(&settings())
-    }
-
-    #[test]
-    fn an_optional_secret_that_was_not_given_sends_nothing() {
-        let credential = credential("bearer: other");
-        assert!(credential.header.is_none() && credential.query.is_none());
-    }
-
-    #[test]
-    fn each_variant_puts_the_secret_in_its_place() {
-        let header = |yaml: &str| credential(yaml).header.map(|(name, value)| (name, value.expose().to_owned()));
-        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
-        assert_eq!(header("bearer: key"), pair("authorization", "Bearer s3cret"));
-        assert_eq!(header("header: { name: X-Api-Key, value: key }"), pair("x-api-key", "s3cret"));
-        assert_eq!(
-            header("header: { name: Authorization, value: key, prefix: 'Token ' }"),
-            pair("authorization", "Token s3cret")
-        );
-        assert_eq!(header("basic: { user: user, password: key }"), pair("authorization", "Basic YW5uOnMzY3JldA=="));
-        assert_eq!(header("basic: { user: key }"), pair("authorization", "Basic czNjcmV0Og=="));
-        let query = credential("query: { param: api_key, value: key }").query.unwrap();
-        assert_eq!((query.0.as_str(), query.1.expose()), ("api_key", "s3cret"));
-    }
-
-    #[test]
-    fn a_credential_does_not_print_its_secret() {
-        assert!(!format!("{:?}", credential("basic: { user: user, password: key }")).contains("YW5u"));
-    }
-}
+mod tests;

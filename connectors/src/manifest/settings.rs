@@ -73,9 +73,14 @@ impl SettingManifest {
             setting_type: self.setting_type,
             secret: self.secret,
             default: self.default.as_ref().map(ToString::to_string),
-            is_required: self.default.is_none() && !self.optional,
+            is_required: self.is_required(),
             help: self.help.clone(),
         }
+    }
+
+    /// Whether the project must give it.
+    pub(crate) fn is_required(&self) -> bool {
+        self.default.is_none() && !self.optional
     }
 }
 

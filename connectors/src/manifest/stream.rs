@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::manifest::column::{ChildManifest, ColumnManifest};
@@ -57,6 +58,8 @@ pub struct StreamManifest {
     pub by_age: Option<Vec<AgeManifest>>,
     /// What is done about answers that are no data, before the connector's own rules; the first that holds decides.
     pub errors: Option<Vec<ErrorRule>>,
+    /// How its requests prove who sends them, in place of `http.auth`.
+    pub auth: Option<Auth>,
 
     /// It is not read by itself: only as the parent of other streams, or to list their slices. It needs no columns.
     pub internal: Option<bool>,
@@ -143,6 +146,7 @@ impl StreamManifest {
             query: self.query.or(base.query),
             by_age: self.by_age.or(base.by_age),
             errors: self.errors.or(base.errors),
+            auth: self.auth.or(base.auth),
             records: self.records.or(base.records),
             decoding: self.decoding.or(base.decoding),
             key: self.key.or(base.key),

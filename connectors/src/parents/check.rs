@@ -24,6 +24,16 @@ pub(crate) fn check_parents<'a>(
             check_paths(stream, &above, manifest, &blame)?;
         }
         let is_given = |name: &str| knows(stream, &above, manifest, name);
+        let auth = stream.auth.as_ref().unwrap_or(&manifest.http.auth);
+        let is_known = |name: &str| is_given(name) || manifest.settings.get(name).is_some();
+        if let Some(unknown) = auth.names().iter().find(|name| !is_known(name)) {
+            let reason = format!("`{unknown}` is no setting, slice or field of a parent");
+            return Err(blame.incomplete(
+                "auth",
+                reason,
+                "declare it under `settings`, or name it under `parent.fields`",
+            ));
+        }
         if let Some(unknown) = stream.given.iter().find(|name| !is_given(name)) {
             let reason = format!("`given: {unknown}` is no field of a parent, slice, setting or parameter");
             return Err(blame.incomplete(

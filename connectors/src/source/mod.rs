@@ -2,6 +2,7 @@
 //!
 //! All streams of a source share one transport, and so one pace.
 
+mod access;
 mod check;
 mod gate;
 mod parts;
@@ -25,13 +26,14 @@ use chrono::{DateTime, Utc};
 use headwater_contract::{Clock, Secret, Slice, SourceName, StreamContract};
 use url::Url;
 
+use crate::auth::{Authenticators, MemoryTokenStore, TokenStore};
 use crate::connector::Connector;
 use crate::error::{Fault, Place, SourceError};
 use crate::expression::{Scalar, Scope};
 use crate::limits::Patience;
-use crate::manifest::{Fact, HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
+use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
 use crate::stream::{Purpose, Stream};
-use crate::transport::{Transport, TransportOptions};
+use crate::transport::Transport;
 
 /// What a source needs beside its settings.
 #[derive(Clone, Debug)]
@@ -44,12 +46,20 @@ pub struct SourceOptions {
     pub secrets: BTreeMap<String, Secret>,
     /// Bounds of trying again.
     pub patience: Patience,
+    /// Where tokens are kept that the source issues; in memory unless said otherwise, which loses refresh tokens that rotate.
+    pub tokens: Arc<dyn TokenStore>,
 }
 
 impl SourceOptions {
     /// No private addresses, no credentials, the usual patience.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { allow_private: Vec::new(), clock, secrets: BTreeMap::new(), patience: Patience::default() }
+        Self {
+            allow_private: Vec::new(),
+            clock,
+            secrets: BTreeMap::new(),
+            patience: Patience::default(),
+            tokens: Arc::new(MemoryTokenStore::default()),
+        }
     }
 }
 
@@ -71,7 +81,8 @@ struct Inner {
     base: Url,
     streams: Vec<Arc<Stream>>,
     contracts: Vec<StreamContract>,
-    transport: Transport,
+    transport: Arc<Transport>,
+    authenticators: Authenticators,
     clock: Arc<dyn Clock>,
 }
 
@@ -105,29 +116,8 @@ impl Source {
         let project = project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
-        let others = manifest.http.other_origins.iter().map(|origin| {
-            Url::parse(origin)
-                .map_err(|error| Fault::Internal { facts: format!("`{origin}` in `other_origins`: {error}") })
-        });
-        let others = others.collect::<Result<Vec<_>, _>>().map_err(|fault| blame("http.other_origins", fault))?;
-        let limits = match &manifest.http.limits {
-            Fact::NotPublished => None,
-            Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
-                Some(limits.as_slice())
-            }
-        };
-        let transport = Transport::new(TransportOptions {
-            base: &base,
-            other_origins: &others,
-            allow_private: &options.allow_private,
-            credential: manifest.http.auth.credential(&resolved),
-            secrets: resolved.secrets.values().cloned().collect(),
-            limits,
-            quota: manifest.http.quota.clone(),
-            patience: options.patience,
-            clock: Arc::clone(&options.clock),
-        })
-        .map_err(|fault| blame("http", fault))?;
+        let (transport, authenticators) =
+            access::access(manifest, &name, &resolved, &streams, &base, &options, &blame)?;
         let mut contracts = Vec::new();
         for stream in streams.iter().filter(|stream| stream.purpose == Purpose::Itself) {
             let instant = |instant: &Option<Instant>| resolve_instant(instant.as_ref()?, &resolved);
@@ -150,6 +140,7 @@ impl Source {
                 streams,
                 contracts,
                 transport,
+                authenticators,
                 clock,
             }),
         })

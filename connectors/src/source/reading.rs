@@ -23,7 +23,7 @@ use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
 use crate::pagination::{Next, Page, PaginationError, parse_link_header};
 use crate::parents::Given;
-use crate::refusal::Refusal;
+use crate::refusal::{Decision, Refusal};
 use crate::stream::Stream;
 use crate::transport::{Answer, Request};
 use crate::windowing::{halves, read_instant, sent_bounds};
@@ -300,7 +300,10 @@ impl Reader {
                 Ok(outcome) => return Ok(outcome),
                 // What was passed on cannot be taken back, so only a page of which nobody saw anything is asked for again.
                 Err((refusal, false)) => {
-                    if let Some(ruled) = self.obey(&mut retries, refusal).await? {
+                    let renews = refusal.decision == Some(Decision::RenewCredential);
+                    if (!renews || !request.caller.renews().await)
+                        && let Some(ruled) = self.obey(&mut retries, refusal).await?
+                    {
                         return Ok(Outcome::Ruled(ruled));
                     }
                 }

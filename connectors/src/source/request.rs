@@ -38,8 +38,17 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     }
     name_columns(plan, &mut scope);
     let headers = headers(inner, stream, &scope)?;
+    let auth = stream.auth.as_ref().unwrap_or(&inner.connector.manifest().http.auth);
+    let caller = inner.authenticators.caller(auth, &scope)?;
     if let Some(url) = &turn.url {
-        return Ok(Request { method: plan.method, url: url.clone(), headers, body: None, rules: plan.rules.clone() });
+        return Ok(Request {
+            method: plan.method,
+            url: url.clone(),
+            headers,
+            body: None,
+            rules: plan.rules.clone(),
+            caller,
+        });
     }
     let young = young_way(plan, turn, inner.clock.now());
     let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
@@ -72,7 +81,7 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     let style = plan.query.as_ref().unwrap_or(&inner.connector.manifest().http.query);
     let body = parts.finish(&mut url, style);
     let method = if body.is_some() && plan.method == Method::Get { Method::Post } else { plan.method };
-    Ok(Request { method, url, headers, body, rules: plan.rules.clone() })
+    Ok(Request { method, url, headers, body, rules: plan.rules.clone(), caller })
 }
 
 /// The way that the window of a turn takes instead of the stream's, when it is young enough.

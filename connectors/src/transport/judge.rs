@@ -42,7 +42,9 @@ impl Transport {
         let mut answer = self.answer(response, location, now)?;
         let status = answer.status;
         if (200..300).contains(&status) && status != PARTIAL_CONTENT {
-            if let Some(pause) = spent {
+            if let Some(pause) = spent
+                && !request.caller.spends(now, pause)
+            {
                 self.pace.rest(pause);
             }
             return Ok(answer);

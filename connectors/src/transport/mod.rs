@@ -6,12 +6,15 @@
 mod address;
 mod answer;
 mod body;
+mod exchange;
 mod judge;
 mod origin;
+mod prepared;
 mod redact;
 
 pub(crate) use answer::Answer;
 pub use body::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};
+pub(crate) use prepared::Prepared;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -21,23 +24,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use headwater_contract::Clock;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use url::Url;
 
-use crate::auth::Credential;
+use crate::auth::Caller;
 use crate::error::Fault;
 use crate::limits::{Again, Pace, Patience, Retries, jitter};
 use crate::manifest::{Limit, Method, Quota};
 use crate::refusal::{Decision, Refusal, Rules};
 use address::{Guard, PrivateAddress, is_public};
 use origin::Pins;
-use redact::{Redactor, without_param};
+use redact::Redactor;
 
 /// How long a host that was not there is taken to be away, so that a hundred windows do not each wait out three tries.
 const OUTAGE: Duration = Duration::from_secs(30);
 /// Redirects that are followed, within the pinned origins.
 const REDIRECTS_MAX: usize = 5;
-/// A request without credential.
+/// A request before its caller's credential is put on.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -47,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) body: Option<(Cow<'static, str>, Bytes)>,
     /// What is done about answers that are no data.
     pub(crate) rules: Rules,
+    /// On whose behalf it is sent.
+    pub(crate) caller: Caller,
 }
 
 impl Request {
@@ -61,8 +66,11 @@ pub(crate) struct TransportOptions<'a> {
     pub(crate) base: &'a Url,
     pub(crate) other_origins: &'a [Url],
     pub(crate) allow_private: &'a [String],
-    pub(crate) credential: Credential,
-    pub(crate) secrets: Vec<headwater_contract::Secret>,
+    /// URLs at which its logins take place, as the manifest names them.
+    pub(crate) login_urls: &'a [Url],
+    /// Query parameters that hold a secret.
+    pub(crate) secret_params: Vec<String>,
+    pub(crate) secrets: &'a [headwater_contract::Secret],
     pub(crate) limits: Option<&'a [Limit]>,
     pub(crate) quota: Option<Quota>,
     pub(crate) patience: Patience,
@@ -74,7 +82,6 @@ pub(crate) struct TransportOptions<'a> {
 pub(crate) struct Transport {
     client: reqwest::Client,
     pins: Pins,
-    credential: Credential,
     redactor: Redactor,
     pace: Pace,
     quota: Option<Quota>,
@@ -87,27 +94,14 @@ pub(crate) struct Transport {
 impl Transport {
     pub(crate) fn new(options: TransportOptions<'_>) -> Result<Self, Fault> {
         let pins = Pins::new(options.base, options.other_origins, options.allow_private);
-        let listed =
-            std::iter::once(options.base).chain(options.other_origins).filter(|url| pins.is_listed_private(url));
-        let guard = Guard::new(listed.filter_map(Url::host_str).map(str::to_owned).collect());
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .no_gzip()
-            .dns_resolver(Arc::new(guard))
-            .connect_timeout(options.patience.connect_max)
-            .read_timeout(options.patience.silence_max)
-            .build()
-            .map_err(|error| Fault::Internal {
-                facts: format!("the HTTP client cannot be built: {}", plain(&error)),
-            })?;
-        let param = options.credential.query.as_ref().map(|(param, _)| param.clone());
+        let named = std::iter::once(options.base).chain(options.other_origins).chain(options.login_urls);
+        let listed = named.filter(|url| pins.is_listed_private(url));
+        let allowed_hosts: Vec<String> = listed.filter_map(Url::host_str).map(str::to_owned).collect();
+        let client = build_client(client_builder(allowed_hosts, &options.patience))?;
         Ok(Self {
             client,
             pins,
-            redactor: Redactor::new(param, options.secrets),
-            credential: options.credential,
+            redactor: Redactor::new(options.secret_params, options.secrets),
             pace: Pace::new(options.limits),
             quota: options.quota,
             patience: options.patience,
@@ -159,7 +153,8 @@ impl Transport {
     pub(crate) async fn date(&self, base: &Url) -> Result<Option<DateTime<Utc>>, Fault> {
         self.admit(base)?;
         self.pace.permit().await;
-        let answer = self.client.head(base.clone()).send().await.map_err(|error| self.unreachable(&error))?;
+        let answer = self.client.head(base.clone()).send().await;
+        let answer = answer.map_err(|error| self.unreachable(&error, self.pins.base()))?;
         Ok(text_of(answer.headers(), "date").and_then(|date| http_date(&date)))
     }
 
@@ -170,8 +165,20 @@ impl Transport {
         outage.is_some_and(|since| since.elapsed() < OUTAGE)
     }
 
-    /// Sends one request once and returns its answer when it is good.
+    /// Sends one request and returns its answer when it is good. A credential that can be renewed or exchanged gets its second chance here.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Refusal> {
+        loop {
+            match self.follow(request).await {
+                Err(refusal) if request.caller.recovers(&refusal.fault).await => {
+                    tracing::debug!(fault = %refusal.fault, "sending a request again with another credential");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Sends one request once and follows its redirects.
+    async fn follow(&self, request: &Request) -> Result<Answer, Refusal> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS_MAX {
             self.pace.permit().await;
@@ -191,7 +198,6 @@ impl Transport {
 
     async fn send_to(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Fault> {
         self.admit(url)?;
-        let mut url = url.clone();
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -200,32 +206,35 @@ impl Transport {
             Method::Delete => reqwest::Method::DELETE,
             Method::Head => reqwest::Method::HEAD,
         };
-        let takes_credential = self.pins.takes_credential(&url);
-        if let Some((param, secret)) = &self.credential.query
-            && takes_credential
-        {
-            url = without_param(&url, Some(param));
-            url.query_pairs_mut().append_pair(param, secret.expose());
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert("accept-encoding", HeaderValue::from_static("gzip"));
+        let mut prepared = Prepared::new(method, url.clone());
+        prepared.set_header("accept-encoding", "gzip")?;
         for (name, value) in &request.headers {
-            headers.insert(header_name(name)?, header_value(name, value)?);
+            prepared.set_header(name, value)?;
         }
-        if let Some((name, secret)) = &self.credential.header
-            && takes_credential
-        {
-            let mut value = header_value(name, secret.expose())?;
-            value.set_sensitive(true);
-            headers.insert(header_name(name)?, value);
-        }
-        let mut builder = self.client.request(method, url).headers(headers);
         if let Some((content_type, body)) = &request.body {
-            builder = builder.header("content-type", content_type.as_ref()).body(body.clone());
+            prepared.set_header("content-type", content_type)?;
+            prepared.body = body.clone();
         }
-        let response = builder.send().await.map_err(|error| self.unreachable(&error))?;
+        let mut client = &self.client;
+        if self.pins.takes_credential(url) {
+            request.caller.sign(&mut prepared).await?;
+            client = request.caller.client().unwrap_or(client);
+        }
+        let response = self.dispatch(client, prepared).await?;
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(response)
+    }
+
+    /// Puts a request on the wire as it stands.
+    async fn dispatch(&self, client: &reqwest::Client, request: Prepared) -> Result<reqwest::Response, Fault> {
+        self.redactor.learn(request.secrets());
+        let Prepared { method, url, headers, body, .. } = request;
+        let origin = url.origin().ascii_serialization();
+        let mut builder = client.request(method, url).headers(headers);
+        if !body.is_empty() {
+            builder = builder.body(body);
+        }
+        builder.send().await.map_err(|error| self.unreachable(&error, origin))
     }
 
     /// Refuses what is outside the pinned origins, and private addresses that are written out.
@@ -233,6 +242,11 @@ impl Transport {
         if !self.pins.allows(url) {
             return Err(Fault::OriginRefused { url: self.redactor.url(url), pinned: self.pins.base() });
         }
+        self.admit_address(url)
+    }
+
+    /// Refuses private addresses that are written out.
+    fn admit_address(&self, url: &Url) -> Result<(), Fault> {
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match literal {
@@ -244,7 +258,7 @@ impl Transport {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Fault {
+    fn unreachable(&self, error: &reqwest::Error, origin: String) -> Fault {
         let mut cause: Option<&dyn std::error::Error> = Some(error);
         while let Some(inner) = cause {
             if let Some(private) = inner.downcast_ref::<PrivateAddress>() {
@@ -252,11 +266,12 @@ impl Transport {
             }
             cause = inner.source();
         }
-        Fault::Unreachable {
-            origin: self.pins.base(),
-            reason: self.redactor.text(&plain(error)),
-            timed_out: error.is_timeout(),
-        }
+        Fault::Unreachable { origin, reason: self.redactor.text(&plain(error)), timed_out: error.is_timeout() }
+    }
+
+    /// The text without secrets.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.redactor.text(text)
     }
 
     pub(crate) fn redact_url(&self, url: &Url) -> String {
@@ -264,12 +279,22 @@ impl Transport {
     }
 }
 
-fn header_name(name: &str) -> Result<HeaderName, Fault> {
-    name.parse().map_err(|_| Fault::Internal { facts: format!("`{name}` is not the name of a header") })
+/// A client that goes to public addresses and the listed private ones, and follows nothing by itself.
+fn client_builder(allowed_hosts: Vec<String>, patience: &Patience) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .no_gzip()
+        .dns_resolver(Arc::new(Guard::new(allowed_hosts)))
+        .connect_timeout(patience.connect_max)
+        .read_timeout(patience.silence_max)
 }
 
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Fault> {
-    HeaderValue::from_str(value).map_err(|_| Fault::HeaderValue { name: name.to_owned() })
+fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Fault> {
+    builder
+        .build()
+        .map_err(|error| Fault::Internal { facts: format!("the HTTP client cannot be built: {}", plain(&error)) })
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -1,0 +1,106 @@
+//! The texts that auth sends: the name of a setting, a text with placeholders, or a text as it stands.
+//!
+//! A bare word is always a name, so a credential that somebody writes into a manifest by mistake is an unknown setting and not a secret
+//! in the open.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use crate::expression::Template;
+
+/// A text that auth sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// The value of a setting, a slice or something that a session yielded.
+    Name(String),
+    /// A text such as `{email}/token`.
+    Template(Template),
+    /// `{ text: … }`: a text as it stands.
+    Text(String),
+}
+
+impl Words {
+    /// The names whose values it needs.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Name(name) => vec![name],
+            Self::Template(template) => template.names().collect(),
+            Self::Text(_) => Vec::new(),
+        }
+    }
+
+    /// The value of this name.
+    pub(crate) fn name(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AsItStands {
+    text: String,
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Words;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a setting, a text such as `{email}/token`, or `{ text: … }`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
+        if text.contains(['{', '}']) {
+            return Template::parse(text).map(Words::Template).map_err(E::custom);
+        }
+        if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Ok(Words::Name(text.to_owned()));
+        }
+        Err(E::custom("this is no name of a setting; a text as it stands is written `{ text: … }`"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Words, A::Error> {
+        AsItStands::deserialize(MapAccessDeserializer::new(map)).map(|words| Words::Text(words.text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordsVisitor)
+    }
+}
+
+impl JsonSchema for Words {
+    fn schema_name() -> Cow<'static, str> {
+        "Words".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "string", "description": "The name of a setting, or a text such as {email}/token" },
+            { "type": "object", "additionalProperties": false, "required": ["text"],
+              "properties": { "text": { "type": "string" } }, "description": "A text as it stands" },
+        ] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_word_is_a_name_and_a_credential_in_the_open_is_refused() {
+        for text in ["sk-live-123", "a b", "''", "'{a'"] {
+            let error = serde_saphyr::from_str::<Words>(text).unwrap_err();
+            assert!(!error.to_string().is_empty(), "{text}");
+        }
+        assert_eq!(serde_saphyr::from_str::<Words>("api_key").unwrap(), Words::name("api_key"));
+        assert_eq!(serde_saphyr::from_str::<Words>("'{email}/token'").unwrap().names(), ["email"]);
+        assert_eq!(serde_saphyr::from_str::<Words>("{ text: X-1 }").unwrap(), Words::Text("X-1".into()));
+    }
+}

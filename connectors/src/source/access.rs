@@ -1,0 +1,66 @@
+//! How a source is reached: its transport, and the credentials of its streams.
+
+use std::sync::Arc;
+
+use headwater_contract::{Secret, SourceName};
+use url::Url;
+
+use super::SourceOptions;
+use crate::auth::{Authenticators, Keyring, Surroundings, ways};
+use crate::error::{Fault, SourceError};
+use crate::manifest::{Fact, Limit, Manifest, Settings};
+use crate::stream::Stream;
+use crate::transport::{Transport, TransportOptions};
+
+/// Builds both; `blame` names the manifest's key that a fault is about.
+pub(super) fn access(
+    manifest: &Manifest,
+    name: &SourceName,
+    settings: &Settings,
+    streams: &[Stream],
+    base: &Url,
+    options: &SourceOptions,
+    blame: &dyn Fn(&str, Fault) -> SourceError,
+) -> Result<(Arc<Transport>, Authenticators), SourceError> {
+    let others = manifest.http.other_origins.iter().map(|origin| {
+        Url::parse(origin).map_err(|error| Fault::Internal { facts: format!("`{origin}` in `other_origins`: {error}") })
+    });
+    let others = others.collect::<Result<Vec<_>, _>>().map_err(|fault| blame("http.other_origins", fault))?;
+    let ways = ways(manifest, streams);
+    let keyring = Keyring::of(settings);
+    let login_urls: Vec<Url> = ways.iter().flat_map(|auth| auth.login_urls(&keyring, base)).collect();
+    let secrets: Vec<Secret> = settings.secrets.values().cloned().collect();
+    let transport = Transport::new(TransportOptions {
+        base,
+        other_origins: &others,
+        allow_private: &options.allow_private,
+        login_urls: &login_urls,
+        secret_params: ways.iter().flat_map(|auth| auth.secret_params()).collect(),
+        secrets: &secrets,
+        limits: limits(&manifest.http.limits),
+        quota: manifest.http.quota.clone(),
+        patience: options.patience.clone(),
+        clock: Arc::clone(&options.clock),
+    });
+    let transport = Arc::new(transport.map_err(|fault| blame("http", fault))?);
+    let around = Surroundings {
+        manifest,
+        settings,
+        source: name,
+        base,
+        store: &options.tokens,
+        transport: &transport,
+        yielded: Vec::new(),
+    };
+    let authenticators = Authenticators::build(&ways, &around).map_err(|fault| blame("http.auth", fault))?;
+    Ok((transport, authenticators))
+}
+
+fn limits(fact: &Fact<Vec<Limit>>) -> Option<&[Limit]> {
+    match fact {
+        Fact::NotPublished => None,
+        Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
+            Some(limits.as_slice())
+        }
+    }
+}
