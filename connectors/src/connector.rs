@@ -210,7 +210,8 @@ impl Connector {
         for name in stream.request.path.names().filter(|_| stream.parent.is_none()) {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
                 || is_slice(name)
-                || stream.request.with.contains_key(name);
+                || stream.request.with.contains_key(name)
+                || stream.names_slot(name);
             if !is_known {
                 let reason = format!("`{{{name}}}` is no setting, slice or parameter");
                 return Err(blame.incomplete("path", reason, "declare it under `settings`, or name it in `slices`"));

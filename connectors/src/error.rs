@@ -384,7 +384,9 @@ impl Fault {
             }
             Self::Decode(error) => error.fix().to_owned(),
             Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),
-            Self::Pagination(PaginationError::Capped { .. }) => "narrow the stream, e.g. by slices".to_owned(),
+            Self::Pagination(PaginationError::Capped { .. } | PaginationError::CapReached { .. }) => {
+                "narrow the stream, e.g. by slices".to_owned()
+            }
             Self::Pagination(_) => "compare `pagination` and `records` in the manifest with the answer".to_owned(),
             Self::OriginRefused { .. } => {
                 "if that origin is the source's own, name it under `http.other_origins`".to_owned()

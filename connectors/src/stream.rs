@@ -15,10 +15,11 @@ use crate::manifest::{
     AgeManifest, BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError,
     Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
-use crate::pagination::Pagination;
+use crate::pagination::{Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::refusal::{ErrorRule, Rules, contradiction};
 use crate::slicing::SlicesManifest;
+use crate::windowing::{Feed, TimeFormat};
 
 /// Rows that a re-read may remove before its window is held.
 const MAX_REMOVED: f64 = 0.2;
@@ -58,12 +59,16 @@ pub(crate) struct RequestPlan {
 pub(crate) struct WindowPlan {
     pub(crate) policy: WindowPolicy,
     /// How the request writes instants.
-    pub(crate) sent_format: TimestampFormat,
+    pub(crate) sent_format: TimeFormat,
     /// Where the record has its time, and how it is written there.
     pub(crate) pointer: Pointer,
     pub(crate) read_format: TimestampFormat,
-    /// `None` where only the parents are asked for by the window.
+    /// The formats that its time is read in, with zones that settings give.
+    pub(crate) read_formats: Vec<TimeFormat>,
+    /// What carries the bounds; `None` where only the parents are asked for by the window, or the API takes none.
     pub(crate) request: Option<WindowRequest>,
+    /// The order of a list that is not filtered by both bounds.
+    pub(crate) feed: Option<Feed>,
     pub(crate) cap: Option<ResultCap>,
 }
 
@@ -162,6 +167,7 @@ impl Stream {
         let window = complete_window(kind, manifest.window, &columns, by_parents, blame)?;
         let pagination = manifest.pagination.unwrap_or_default();
         let chain = complete_chain(kind, manifest.chain, &pagination, window.is_some(), blame)?;
+        check_short_page(&pagination, manifest.page_size.as_ref(), blame)?;
         let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
         let request = RequestPlan {
             method: manifest.method.unwrap_or_default(),
@@ -296,15 +302,38 @@ impl Stream {
     pub(crate) fn facts(&self) -> PageFacts {
         let mut facts = self.pagination.facts();
         if let Some(chain) = &self.chain {
-            facts = chain.more.iter().fold(facts.body_field(&chain.next), PageFacts::body_field);
+            facts = chain.more.iter().fold(chain.next.facts(facts), |facts, more| more.facts(facts));
         }
         if let Some(window) = &self.window {
             if matches!(self.pagination, Pagination::AdvancingFrom(_)) {
                 facts = facts.last_record_field(&window.pointer);
             }
-            facts = window.cap.iter().fold(facts, |facts, cap| facts.body_field(&cap.total));
+            let total = window.cap.as_ref().and_then(|cap| cap.total.as_ref());
+            facts = total.into_iter().fold(facts, |facts, total| total.facts(facts));
         }
         facts
+    }
+
+    /// How many records a page is asked to hold, where that is a number.
+    pub(crate) fn page_size(&self) -> Option<u64> {
+        match self.request.page_size.as_ref()?.value {
+            Scalar::Integer(size) => u64::try_from(size).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether pagination, window or chain puts a value under this name.
+    pub(crate) fn names_slot(&self, name: &str) -> bool {
+        let request = self.window.as_ref().and_then(|window| window.request.as_ref());
+        let bounds = request.into_iter().flat_map(WindowRequest::slots);
+        let token = self.chain.as_ref().and_then(|chain| chain.param.as_ref());
+        let mut slots = self.pagination.slots().into_iter().chain(bounds).chain(token);
+        slots.any(|slot| matches!(slot, crate::pagination::Slot::Name(known) if known == name))
+    }
+
+    /// Whether nothing in a reading counts as a duplicate.
+    pub(crate) fn is_append_only(&self) -> bool {
+        self.append_only
     }
 
     /// The contract under the source's name.
@@ -388,6 +417,18 @@ fn own_rules(
     }
 }
 
+fn check_short_page(
+    pagination: &Pagination,
+    page_size: Option<&PageSize>,
+    blame: &Blame<'_>,
+) -> Result<(), ManifestError> {
+    if pagination.needs_page_size() && page_size.is_none() {
+        let reason = "a short page is known only by the size that was asked for";
+        return Err(blame.incomplete("pagination", reason, "write `page_size`, or let an empty page end the list"));
+    }
+    Ok(())
+}
+
 fn complete_chain(
     kind: StreamKind,
     chain: Option<ChainManifest>,
@@ -400,8 +441,19 @@ fn complete_chain(
         (_, Some(_)) => return Err(blame.incomplete("chain", "only a stream of kind chain has one", "remove it")),
         (_, None) => None,
     };
-    if chain.is_some() && *pagination != Pagination::None {
-        return Err(blame.incomplete("pagination", "a chain's token leads on by itself", "remove it"));
+    if let Some(chain) = &chain {
+        let has_pages = *pagination != Pagination::None;
+        if has_pages && chain.more.is_some() {
+            return Err(blame.incomplete(
+                "chain",
+                "`more` and `pagination` both say what follows",
+                "remove one of them",
+            ));
+        }
+        if !has_pages && matches!(chain.next, Seen::FirstRecord(_)) {
+            let reason = "the newest record is the token, but nothing leads to the older ones";
+            return Err(blame.incomplete("chain", reason, "write `pagination`"));
+        }
     }
     if matches!(pagination, Pagination::AdvancingFrom(_)) && !has_window {
         let fix = "choose another pagination";
@@ -488,7 +540,7 @@ fn complete_window(
     });
     let twice: Span =
         format!("{} milliseconds", granularity.as_millis().saturating_mul(2)).parse().unwrap_or(SETTLE_UNPUBLISHED);
-    Ok(Some(WindowPlan {
+    let plan = WindowPlan {
         policy: WindowPolicy {
             field: field.clone(),
             granularity,
@@ -501,16 +553,50 @@ fn complete_window(
                 Some(fact) => Some(fact.value_or(Span::ZERO)),
             },
         },
-        sent_format: window.format.unwrap_or_else(|| read_format.clone()),
+        sent_format: window.format.unwrap_or_else(|| TimeFormat::from(&read_format)),
         pointer: Pointer::parse(&column.pointer),
+        read_formats: vec![TimeFormat::from(&read_format)],
         read_format,
-        request: if by_parents {
-            window.request
-        } else {
-            Some(blame.need("window.request", window.request, "name the parameters that carry the bounds")?)
-        },
+        request: complete_bounds(window.request, window.feed, by_parents, blame)?,
+        feed: window.feed,
         cap: window.cap,
-    }))
+    };
+    if let Some(cap) = &plan.cap
+        && (cap.records.is_none() && cap.pages.is_none() || cap.total.is_some() && cap.records.is_none())
+    {
+        let fix = "write `records`, with or without `total`, or `pages`";
+        return Err(blame.incomplete("window.cap", "it does not say what one query gives", fix));
+    }
+    if let Some(reason) = plan.sent_format.fault() {
+        return Err(blame.incomplete("window.format", reason, "write a strftime pattern and an IANA zone"));
+    }
+    Ok(Some(plan))
+}
+
+/// What carries the bounds: something does, or the list's order says when to stop.
+fn complete_bounds(
+    request: Option<WindowRequest>,
+    feed: Option<Feed>,
+    by_parents: bool,
+    blame: &Blame<'_>,
+) -> Result<Option<WindowRequest>, ManifestError> {
+    let Some(request) = request else {
+        if by_parents || feed.is_some() {
+            return Ok(None);
+        }
+        let fix = "name the parameters that carry the bounds, or the list's order under `feed`";
+        return Err(blame.incomplete("window.request", "`window.request` is missing", fix));
+    };
+    let calendar = request.calendar.as_ref();
+    let zone = calendar.and_then(|calendar| calendar.zone.as_ref());
+    if let Some(reason) = zone.and_then(crate::windowing::zone_fault) {
+        return Err(blame.incomplete("window.request.calendar", reason, "write an IANA zone such as `Europe/Berlin`"));
+    }
+    if calendar.is_some() && request.max_span.is_some() {
+        let fix = "remove one of them: `each: true` reads unit by unit";
+        return Err(blame.incomplete("window.request", "`max_span` would cut units of the calendar", fix));
+    }
+    Ok(Some(request))
 }
 
 fn complete_children(

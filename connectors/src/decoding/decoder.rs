@@ -197,13 +197,9 @@ impl Decoder {
             self.first.as_deref().unwrap_or_default(),
             self.last.as_deref().unwrap_or_default(),
         ]);
-        let last: Option<Value> = match &self.last {
-            Some(text) if !self.wanted.last.is_empty() => serde_json::from_slice(text).ok(),
-            _ => None,
-        };
-        let field = |pointer: &Pointer| last.as_ref().and_then(|record| pointer.find(record)).cloned();
-        let last = self.wanted.last.iter().map(|pointer| (pointer.clone(), field(pointer))).collect();
-        let facts = BodyFacts { count: self.count, body: self.body, last, digest };
+        let first = fields_of(self.first.as_ref(), &self.wanted.first);
+        let last = fields_of(self.last.as_ref(), &self.wanted.last);
+        let facts = BodyFacts { count: self.count, body: self.body, first, last, digest };
         Ok(Ended { records, facts, found: self.found })
     }
 
@@ -365,4 +361,12 @@ fn json_splitter(records: &RecordsManifest, wanted: &PageFacts) -> JsonSplitter 
         }
         columnar => JsonSplitter::of(Columnar::targets(columnar), None, fields),
     }
+}
+
+/// The wanted fields of a record.
+fn fields_of(record: Option<&Bytes>, wanted: &[Pointer]) -> Vec<(Pointer, Option<Value>)> {
+    let record: Option<Value> =
+        record.filter(|_| !wanted.is_empty()).and_then(|text| serde_json::from_slice(text).ok());
+    let field = |pointer: &Pointer| record.as_ref().and_then(|record| pointer.find(record)).cloned();
+    wanted.iter().map(|pointer| (pointer.clone(), field(pointer))).collect()
 }

@@ -9,6 +9,7 @@ use super::{DecodeError, Pointer};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageFacts {
     pub(super) body: Vec<Pointer>,
+    pub(super) first: Vec<Pointer>,
     pub(super) last: Vec<Pointer>,
 }
 
@@ -23,6 +24,15 @@ impl PageFacts {
     pub fn body_field(mut self, pointer: &Pointer) -> Self {
         if !self.body.contains(pointer) {
             self.body.push(pointer.clone());
+        }
+        self
+    }
+
+    /// Also the field at `pointer` of the first record.
+    #[must_use]
+    pub fn first_record_field(mut self, pointer: &Pointer) -> Self {
+        if !self.first.contains(pointer) {
+            self.first.push(pointer.clone());
         }
         self
     }
@@ -44,6 +54,8 @@ pub struct BodyFacts {
     pub count: u64,
     /// The body's fields that were asked for; absent ones are `None`.
     pub body: Vec<(Pointer, Option<Value>)>,
+    /// The first record's fields that were asked for, as the source sent it.
+    pub first: Vec<(Pointer, Option<Value>)>,
     /// The last record's fields that were asked for, as the source sent it.
     pub last: Vec<(Pointer, Option<Value>)>,
     /// Tells one page from another: count, first and last record. A digest of all bytes would cost as much as splitting them.
@@ -54,6 +66,11 @@ impl BodyFacts {
     /// The body's field at `pointer`; `None` when it is absent or null.
     pub fn body_field(&self, pointer: &Pointer) -> Option<&Value> {
         find(&self.body, pointer)
+    }
+
+    /// The first record's field at `pointer`; `None` when it is absent or null.
+    pub fn first_record_field(&self, pointer: &Pointer) -> Option<&Value> {
+        find(&self.first, pointer)
     }
 
     /// The last record's field at `pointer`; `None` when it is absent or null.

@@ -10,7 +10,6 @@ pub use scalar::{Scalar, Scope};
 pub use template::Template;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -109,16 +108,39 @@ impl Expression {
         }
     }
 
+    /// The expression as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The names that it uses, with the fields after them: `body.meta.next`, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(expression) = ENVIRONMENT.compile_expression(&self.0) else { return Vec::new() };
+        let mut names: Vec<String> = expression.undeclared_variables(true).into_iter().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Computes the value.
     ///
     /// # Errors
     ///
     /// [`ExpressionError::Failed`] for unknown names, wrong types and spent fuel.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, ExpressionError> {
+        let names: serde_json::Map<String, Value> =
+            scope.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        self.evaluate_with(&Value::Object(names))
+    }
+
+    /// Computes the value over an object of names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_with(&self, names: &Value) -> Result<Value, ExpressionError> {
         let failed = |reason: String| ExpressionError::Failed { text: self.0.clone(), reason };
-        let names: BTreeMap<&str, Value> = scope.iter().map(|(name, value)| (name.as_str(), value.to_json())).collect();
         let expression = ENVIRONMENT.compile_expression(&self.0).map_err(|error| failed(error.to_string()))?;
-        let value = expression.eval(minijinja::value::Serde(&names)).map_err(|error| failed(error.to_string()))?;
+        let value = expression.eval(minijinja::value::Serde(names)).map_err(|error| failed(error.to_string()))?;
         if value.is_undefined() {
             return Err(failed("it has no value".to_owned()));
         }

@@ -30,6 +30,17 @@ impl Scalar {
         text.parse().map_or(Self::Float(number), Self::Integer)
     }
 
+    /// The value of a JSON one; a list or object is its text, null is empty.
+    pub fn from_json(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Text(String::new()),
+            Value::Bool(flag) => Self::Bool(*flag),
+            Value::String(text) => Self::Text(text.clone()),
+            Value::Number(number) => number.as_i64().map_or_else(|| Self::Text(number.to_string()), Self::Integer),
+            other => Self::Text(other.to_string()),
+        }
+    }
+
     /// The same value in JSON.
     pub fn to_json(&self) -> Value {
         match self {

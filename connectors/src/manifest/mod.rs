@@ -22,8 +22,8 @@ pub use ordered::{OneOrMany, Ordered};
 pub use request::{AgeManifest, GraphqlBody, HostsManifest, ListStyle, QueryManifest, SpaceStyle, TextBody};
 pub use settings::{STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings};
 pub use stream::{
-    ChainManifest, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, PageSize, ParameterManifest,
-    ResultCap, StreamManifest, WindowManifest, WindowRequest,
+    ChainManifest, ChainStart, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, LengthManifest,
+    PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 
 use schemars::JsonSchema;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use headwater_contract::{Span, StreamKind, TimestampFormat};
+use headwater_contract::{Span, StreamKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -22,10 +22,11 @@ use crate::manifest::http::{BodyManifest, Method};
 use crate::manifest::ordered::Ordered;
 use crate::manifest::request::{AgeManifest, QueryManifest};
 use crate::manifest::settings::parse_instant;
-use crate::pagination::Pagination;
+use crate::pagination::{Pagination, Seen, Slot};
 use crate::parents::ParentManifest;
 use crate::refusal::ErrorRule;
 use crate::slicing::SlicesManifest;
+use crate::windowing::{Calendar, Feed, TimeFormat};
 
 /// One stream, a template for streams, or the defaults of all streams.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -203,25 +204,50 @@ pub enum KeyScope {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageSize {
-    /// Query parameter, or JSON pointer into the body.
-    pub param: String,
+    /// What carries the size: a query parameter, or JSON pointer into the body.
+    pub param: Slot,
     /// The size that is sent; the vendor's maximum unless there is a reason.
     pub value: Scalar,
     /// The page that says so.
     pub source: String,
 }
 
-/// Change tokens: each answer names the token that the next request starts from.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Change tokens: each answer names the token that the next request starts from. A rising id is a token too: that of the last record.
+///
+/// Where the API says that a token is too old, `errors` with `then: restart` reads the list from its very start within the same link; what
+/// was deleted in between is then not seen.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChainManifest {
-    /// Query parameter, or JSON pointer into the body, that carries the token; left out at the very start.
-    pub param: String,
-    /// Where the body says the next token.
-    pub next: Pointer,
-    /// Where the body says that more changes wait; absent when an empty page ends the link.
+    /// What carries the token: a query parameter, or JSON pointer into the body; left out at the very start. Absent when the token is the
+    /// whole URL of the next request, such as a delta link.
     #[serde(default)]
-    pub more: Option<Pointer>,
+    pub param: Option<Slot>,
+    /// Where the answer says the next token, such as `/nextSyncToken`, `"@odata.deltaLink"`, `{ last_record: id }` of a list that rises, or
+    /// `{ first_record: id }` of one that falls.
+    pub next: Seen,
+    /// Where the answer says that more changes wait behind that token; absent when an empty page ends the link, or `pagination` turns pages.
+    #[serde(default)]
+    pub more: Option<Seen>,
+    /// Parameters of the very first listing alone, which has no token yet.
+    #[serde(default)]
+    pub first: Option<Ordered<ValueManifest>>,
+    /// A request that gives the first token, for APIs that know changes only from a token on.
+    #[serde(default)]
+    pub start: Option<ChainStart>,
+}
+
+/// The request that gives a chain's first token.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChainStart {
+    /// The path after `base_url`.
+    pub path: Template,
+    /// Query parameters.
+    #[serde(default)]
+    pub params: Option<Ordered<ValueManifest>>,
+    /// Where the body says the token.
+    pub token: Pointer,
 }
 
 /// How a ranged stream is cut into windows and asked for.
@@ -231,11 +257,14 @@ pub struct WindowManifest {
     /// The column whose time decides the window of a row.
     pub field: Option<String>,
     /// How the request writes its bounds; the column's own format when absent.
-    pub format: Option<TimestampFormat>,
+    pub format: Option<TimeFormat>,
     /// The finest step of the field at the source; 1 second when absent.
     pub granularity: Option<Span>,
     /// The parameters that carry the bounds.
     pub request: Option<WindowRequest>,
+    /// The order of the list, where the API cannot filter by both bounds: `newest_first` is read down to the window's start,
+    /// `oldest_first` up to its end, `whole` is read wholly for each window.
+    pub feed: Option<Feed>,
     /// The longest window.
     pub length: Option<Span>,
     /// How long after its end a window is first read.
@@ -257,6 +286,7 @@ impl WindowManifest {
             format: self.format.or(base.format),
             granularity: self.granularity.or(base.granularity),
             request: self.request.or(base.request),
+            feed: self.feed.or(base.feed),
             length: self.length.or(base.length),
             settle: self.settle.or(base.settle),
             lookback: self.lookback.or(base.lookback),
@@ -267,31 +297,66 @@ impl WindowManifest {
     }
 }
 
-/// The parameters that carry a window's bounds. `{field}` in a name stands for the window's field.
+/// The parameters that carry a window's bounds. `{field}` in a name stands for the window's field; in placeholders and expressions `from`
+/// and `until` are the bounds in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowRequest {
-    /// Query parameter, or JSON pointer into the body, of the inclusive start.
-    pub from: Template,
+    /// What carries the inclusive start: a query parameter, a JSON pointer into the body, a header, or a name for placeholders, as in
+    /// `from: { as: since }` with `query: 'updated >= "{since}"'`.
+    pub from: Slot,
     /// The same for the exclusive end; absent when the API knows none, and what comes too late is cut.
     #[serde(default)]
-    pub until: Option<Template>,
+    pub until: Option<Slot>,
     /// The API's end is inclusive: one granularity less is sent.
     #[serde(default)]
     pub until_is_inclusive: bool,
     /// The API's start is exclusive: one granularity less is sent.
     #[serde(default)]
     pub from_is_exclusive: bool,
+    /// The API takes a length beside, or in place of, the end: how many whole units lie between the two.
+    #[serde(default)]
+    pub length: Option<LengthManifest>,
+    /// The API is asked by whole hours, days, weeks, months or years; rows from outside the window are cut.
+    #[serde(default)]
+    pub calendar: Option<Calendar>,
+    /// The longest range that one query takes; a longer window is read in several.
+    #[serde(default)]
+    pub max_span: Option<Span>,
 }
 
-/// The most records that one query gives.
+impl WindowRequest {
+    /// Where its values go.
+    pub fn slots(&self) -> Vec<&Slot> {
+        std::iter::once(&self.from).chain(&self.until).chain(self.length.as_ref().map(|length| &length.param)).collect()
+    }
+}
+
+/// The length of the range that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LengthManifest {
+    /// What carries it.
+    pub param: Slot,
+    /// What is counted, e.g. `1 second`; a part of one counts as a whole.
+    pub unit: Span,
+}
+
+/// How much one query gives at most, however many pages are asked for; a range with more is asked for in halves. For an API that refuses
+/// to go on, write a rule under `errors`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultCap {
-    /// The number.
-    pub records: u64,
-    /// Where the body says how many records match.
-    pub total: Pointer,
+    /// The most records.
+    #[serde(default)]
+    pub records: Option<u64>,
+    /// The most pages.
+    #[serde(default)]
+    pub pages: Option<u32>,
+    /// Where the answer says how many records match, so that the first page tells; without it a query that gives all that it can is taken
+    /// for one that could give more.
+    #[serde(default)]
+    pub total: Option<Seen>,
     /// The page that says so.
     pub source: String,
 }

@@ -5,27 +5,33 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Next, Page, PaginationError};
-use crate::decoding::{PageFacts, Pointer};
+use super::{Next, Page, PaginationError, Seen, Slot};
+use crate::decoding::PageFacts;
+use crate::expression::Scalar;
 
 /// Settings of the `body_token` variant.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyToken {
-    /// Parameter that carries the token, or JSON pointer into the body of the request.
-    pub param: String,
-    /// Where the answer names the token.
-    pub token: Pointer,
-    /// Boolean in the answer that says more pages exist; without it, the last page has no token.
+    /// What carries the token.
+    pub param: Slot,
+    /// Where the answer names the token; absent, null or empty on the last page.
+    pub token: Seen,
+    /// Where the answer says whether more pages exist; without it, the last page has no token.
     #[serde(default)]
-    pub more: Option<Pointer>,
+    pub more: Option<Seen>,
+    /// The token of the first page, such as `*`; the first page is asked for without one when absent.
+    #[serde(default)]
+    pub first: Option<Scalar>,
+    /// The token stands for the whole request: later pages are asked for without parameters, page size and window bounds.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 impl BodyToken {
     /// The facts that it needs of a page.
     pub fn facts(&self) -> PageFacts {
-        let facts = PageFacts::new().body_field(&self.token);
-        self.more.iter().fold(facts, PageFacts::body_field)
+        self.more.iter().fold(self.token.facts(PageFacts::new()), |facts, more| more.facts(facts))
     }
 
     /// Returns what to request after `page`.
@@ -34,13 +40,13 @@ impl BodyToken {
     ///
     /// When the flag is absent or promises more without a token, or the token did not move.
     pub fn next(&self, page: &Page) -> Result<Next, PaginationError> {
-        let more = self.more.as_ref().map(|more| page.body_flag(more)).transpose()?;
+        let more = self.more.as_ref().map(|more| page.flag(more)).transpose()?;
         if more == Some(false) {
             return Ok(Next::Done);
         }
-        match page.body_token(&self.token) {
+        match page.token(&self.token)? {
             Some(cursor) if page.cursor() == Some(cursor.as_str()) => Err(PaginationError::CursorStuck { cursor }),
-            Some(cursor) => Ok(Next::Request { param: self.param.clone(), value: cursor }),
+            Some(cursor) => Ok(Next::request(&self.param, cursor)),
             None if more.is_some() => Err(PaginationError::NoCursor { field: self.token.to_string() }),
             None => Ok(Next::Done),
         }
@@ -56,11 +62,12 @@ mod tests {
     }
 
     fn hubspot() -> BodyToken {
-        BodyToken { param: "after".into(), token: Pointer::parse("/paging/next/after"), more: None }
+        let token = Seen::body("/paging/next/after");
+        BodyToken { param: "after".into(), token, more: None, first: None, alone: false }
     }
 
     fn flagged() -> BodyToken {
-        BodyToken { more: Some(Pointer::parse("more")), ..hubspot() }
+        BodyToken { more: Some(Seen::body("more")), ..hubspot() }
     }
 
     #[test]
@@ -90,7 +97,7 @@ mod tests {
     /// A filtered page may be empty and still lead on.
     #[test]
     fn follows_the_token_wherever_it_stands() {
-        let next = |value: &str| Ok(Next::Request { param: "after".into(), value: value.into() });
+        let next = |value: &str| Ok(Next::request(&"after".into(), value));
         assert_eq!(
             step(&hubspot(), None, r#"{"paging":{"x":[],"next":{"link":"","after":"7"}},"results":[]}"#),
             next("7")

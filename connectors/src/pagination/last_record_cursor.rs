@@ -1,30 +1,36 @@
 //! Cursor pagination: the next page starts after the last record of this one.
 //!
-//! Used by APIs that answer `has_more`, such as Stripe (<https://docs.stripe.com/api/pagination>).
+//! Used by APIs that answer `has_more`, such as Stripe (<https://docs.stripe.com/api/pagination>), and by those that filter by a rising
+//! field, whose list ends with an empty page.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::page::as_token;
-use super::{Next, Page, PaginationError};
+use super::{Next, Page, PaginationError, Seen, Slot};
 use crate::decoding::{PageFacts, Pointer};
 
-/// Settings of the `last_record_cursor` variant.
+/// Settings of the `last_record_cursor` variant. The list ends by `more`, else by `short_page`, else with an empty page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LastRecordCursor {
-    /// Parameter that carries the cursor, e.g. `starting_after`.
-    pub param: String,
+    /// What carries the cursor, e.g. `starting_after`.
+    pub param: Slot,
     /// Field of the last record that becomes the cursor, e.g. `id`.
     pub field: Pointer,
-    /// Boolean in the body that says more pages exist, e.g. `has_more`.
-    pub more: Pointer,
+    /// Where the answer says whether more pages exist, e.g. `has_more`.
+    #[serde(default)]
+    pub more: Option<Seen>,
+    /// A page with fewer records than `page_size` is the last: only where the API promises full pages.
+    #[serde(default)]
+    pub short_page: bool,
 }
 
 impl LastRecordCursor {
     /// The facts that it needs of a page.
     pub fn facts(&self) -> PageFacts {
-        PageFacts::new().body_field(&self.more).last_record_field(&self.field)
+        let facts = PageFacts::new().last_record_field(&self.field);
+        self.more.iter().fold(facts, |facts, more| more.facts(facts))
     }
 
     /// Returns what to request after `page`.
@@ -33,7 +39,11 @@ impl LastRecordCursor {
     ///
     /// When the flag is absent, a page that promises more is empty, or its last record has no usable cursor or the same again.
     pub fn next(&self, page: &Page) -> Result<Next, PaginationError> {
-        if !page.body_flag(&self.more)? {
+        let is_last = match &self.more {
+            Some(more) => !page.flag(more)?,
+            None => page.count() == 0 || (self.short_page && page.is_short()),
+        };
+        if is_last {
             return Ok(Next::Done);
         }
         if page.count() == 0 {
@@ -44,7 +54,7 @@ impl LastRecordCursor {
         if page.cursor() == Some(cursor.as_str()) {
             return Err(PaginationError::CursorStuck { cursor });
         }
-        Ok(Next::Request { param: self.param.clone(), value: cursor })
+        Ok(Next::request(&self.param, cursor))
     }
 }
 
@@ -58,7 +68,8 @@ mod tests {
         LastRecordCursor {
             param: "starting_after".into(),
             field: Pointer::parse("id"),
-            more: Pointer::parse("has_more"),
+            more: Some(Seen::body("has_more")),
+            short_page: false,
         }
     }
 
@@ -102,6 +113,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn without_a_flag_an_empty_page_ends_the_list() {
+        let rising = LastRecordCursor { more: None, ..stripe() };
+        let step =
+            |cursor, body: &str| rising.next(&Page::gather(cursor, &rising.facts(), "/data", body.as_bytes()).unwrap());
+        assert_eq!(step(None, r#"{"data":[{"id":7}]}"#), Ok(Next::request(&"starting_after".into(), "7")));
+        assert_eq!(step(Some("7"), r#"{"data":[]}"#), Ok(Next::Done));
+        let stuck = PaginationError::CursorStuck { cursor: "7".into() };
+        assert_eq!(step(Some("7"), r#"{"data":[{"id":7}]}"#), Err(stuck));
+    }
+
     /// Against a server of `total` records in pages of `size`, every record is read once, in order, in the expected requests.
     #[test]
     fn reads_every_record_exactly_once() {
@@ -113,7 +135,7 @@ mod tests {
                 let until = total.min(from + size);
                 seen.extend_from_slice(&all[from..until]);
                 cursor = match step(cursor.as_deref(), &json!(until < total), &all[from..until]).unwrap() {
-                    Next::Request { value, .. } => Some(value),
+                    Next::Request(set) => Some(crate::pagination::page::cursor_text(&set)),
                     _ => None,
                 };
             }

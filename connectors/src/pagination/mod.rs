@@ -10,31 +10,46 @@
 //! | `next_link` | the `Link` header |
 //! | `next_url` | a URL in the body |
 //! | `body_token` | an opaque token in the body |
+//! | `cursor` | several values, or values that stand elsewhere |
+//! | `scroll` | a session |
 //! | `advancing_from` | a later lower bound of the window |
 
 mod advancing_from;
 mod body_token;
+mod cursor;
+mod error;
 mod last_record_cursor;
 mod next_link;
 mod offset;
 mod page;
 mod page_number;
+mod scroll;
+mod seen;
+mod slot;
 
 pub use advancing_from::AdvancingFrom;
 pub use body_token::BodyToken;
+pub use cursor::{Cursor, CursorValue};
+pub use error::PaginationError;
 pub use last_record_cursor::LastRecordCursor;
+pub(crate) use next_link::resolve;
 pub use next_link::{NextLink, NextUrl, parse_link_header};
 pub use offset::Offset;
-pub use page::{Next, Page, PaginationError};
+pub use page::{Next, Page};
+pub(crate) use page::{as_token, cursor_text};
 pub use page_number::PageNumber;
+pub use scroll::{Scroll, ScrollRequest};
+pub use seen::{PageExpression, Seen};
+pub use slot::Slot;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::decoding::{PageFacts, Pointer};
+use crate::decoding::PageFacts;
 
 /// How the next page is asked for, as written in a manifest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pagination {
     /// One page is all.
@@ -48,10 +63,14 @@ pub enum Pagination {
     Offset(Offset),
     /// By the `Link` header.
     NextLink(NextLink),
-    /// By a URL in the body.
+    /// By a URL in the body or a header.
     NextUrl(NextUrl),
     /// By an opaque token in the body.
     BodyToken(BodyToken),
+    /// By several values, or values that stand elsewhere.
+    Cursor(Cursor),
+    /// By a session.
+    Scroll(Box<Scroll>),
     /// By a later lower bound of the window.
     AdvancingFrom(AdvancingFrom),
 }
@@ -66,6 +85,8 @@ impl Pagination {
             Self::Offset(strategy) => strategy.facts(),
             Self::NextUrl(strategy) => strategy.facts(),
             Self::BodyToken(strategy) => strategy.facts(),
+            Self::Cursor(strategy) => strategy.facts(),
+            Self::Scroll(strategy) => strategy.facts(),
             Self::AdvancingFrom(strategy) => strategy.facts(),
         }
     }
@@ -84,12 +105,14 @@ impl Pagination {
             Self::NextLink(strategy) => strategy.next(page),
             Self::NextUrl(strategy) => strategy.next(page),
             Self::BodyToken(strategy) => strategy.next(page),
+            Self::Cursor(strategy) => strategy.next(page),
+            Self::Scroll(strategy) => strategy.next(page),
             Self::AdvancingFrom(strategy) => strategy.next(page),
         }
     }
 
-    /// Where the body says how many records there are, for variants that notice when it changes.
-    pub fn total(&self) -> Option<&Pointer> {
+    /// Where the answer says how many records there are, for variants that notice when it changes.
+    pub fn total(&self) -> Option<&Seen> {
         match self {
             Self::PageNumber(strategy) => strategy.total.as_ref(),
             Self::Offset(strategy) => strategy.total.as_ref(),
@@ -98,13 +121,64 @@ impl Pagination {
         }
     }
 
-    /// The parameter of the first page, for variants that send one.
-    pub fn first(&self) -> Option<(&str, String)> {
+    /// What the first page is asked for with.
+    pub fn first(&self) -> Vec<(Slot, Value)> {
         match self {
-            Self::PageNumber(strategy) => Some((&strategy.param, strategy.first.to_string())),
-            Self::Offset(strategy) => Some((&strategy.param, "0".to_owned())),
+            Self::PageNumber(strategy) if !strategy.first_is_silent => {
+                vec![(strategy.param.clone(), strategy.first.to_string().into())]
+            }
+            Self::Offset(strategy) if !strategy.first_is_silent => {
+                vec![(strategy.param.clone(), strategy.start.to_string().into())]
+            }
+            Self::BodyToken(BodyToken { param, first: Some(first), .. }) => vec![(param.clone(), first.to_json())],
+            Self::Cursor(strategy) => strategy.first(),
             Self::AdvancingFrom(strategy) => strategy.pages.first(),
-            _ => None,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where the values go that ask for a page.
+    pub fn slots(&self) -> Vec<&Slot> {
+        match self {
+            Self::None | Self::NextLink(_) | Self::NextUrl(_) => Vec::new(),
+            Self::LastRecordCursor(strategy) => vec![&strategy.param],
+            Self::PageNumber(strategy) => vec![&strategy.param],
+            Self::Offset(strategy) => vec![&strategy.param],
+            Self::BodyToken(strategy) => vec![&strategy.param],
+            Self::Cursor(strategy) => strategy.send.iter().map(|send| &send.param).collect(),
+            Self::Scroll(strategy) => vec![&strategy.param],
+            Self::AdvancingFrom(strategy) => strategy.pages.slots(),
+        }
+    }
+
+    /// Whether a later page is asked for by its cursor alone, without parameters, page size and window bounds.
+    pub fn is_alone(&self) -> bool {
+        match self {
+            Self::BodyToken(strategy) => strategy.alone,
+            Self::Cursor(strategy) => strategy.alone,
+            _ => false,
+        }
+    }
+
+    /// Whether parameters of ours are added to the URL that the server gives.
+    pub fn adds_params(&self) -> bool {
+        match self {
+            Self::NextLink(strategy) => strategy.adds_params,
+            Self::NextUrl(strategy) => strategy.adds_params,
+            Self::AdvancingFrom(strategy) => strategy.pages.adds_params(),
+            _ => false,
+        }
+    }
+
+    /// Whether it ends with a short page, which needs to know the size that was asked for.
+    pub fn needs_page_size(&self) -> bool {
+        match self {
+            Self::LastRecordCursor(strategy) => strategy.short_page,
+            Self::PageNumber(strategy) => strategy.short_page,
+            Self::Offset(strategy) => strategy.short_page,
+            Self::Cursor(strategy) => strategy.short_page,
+            Self::AdvancingFrom(strategy) => strategy.pages.needs_page_size(),
+            _ => false,
         }
     }
 
@@ -117,3 +191,6 @@ impl Pagination {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

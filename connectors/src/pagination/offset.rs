@@ -1,31 +1,49 @@
-//! Offset pagination: skip the records read so far, until the server's total, its flag, or an empty page.
+//! Offset pagination: skip the records read so far, until the server's total, its flag, a short page, or an empty one.
 //!
 //! As with page numbers, a list that changes while it is read loses records at page borders; a total that changes starts it again.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Next, Page, PaginationError};
-use crate::decoding::{PageFacts, Pointer};
+use super::{Next, Page, PaginationError, Seen, Slot};
+use crate::decoding::PageFacts;
 
-/// Settings of the `offset` variant.
+/// Settings of the `offset` variant. The list ends by the first of these that is given: `total`, `more`, `short_page`; else with an empty page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Offset {
-    /// Parameter that carries the number of records to skip.
-    pub param: String,
-    /// Where the body says how many records there are.
+    /// What carries the number of records to skip.
+    pub param: Slot,
+    /// The first page's offset; 0 when absent, 1 where the API counts from 1.
     #[serde(default)]
-    pub total: Option<Pointer>,
-    /// Boolean in the body that says more pages exist.
+    pub start: u64,
+    /// The first page is asked for without an offset.
     #[serde(default)]
-    pub more: Option<Pointer>,
+    pub first_is_silent: bool,
+    /// Where the answer says how many records it has, when some of them are not in the list; else they are counted.
+    #[serde(default)]
+    pub count: Option<Seen>,
+    /// Where the answer says how many records there are.
+    #[serde(default)]
+    pub total: Option<Seen>,
+    /// Where the answer says whether more pages exist.
+    #[serde(default)]
+    pub more: Option<Seen>,
+    /// A page with fewer records than `page_size` is the last: only where the API promises full pages.
+    #[serde(default)]
+    pub short_page: bool,
 }
 
 impl Offset {
+    /// Offsets from 0, until an empty page.
+    pub fn new(param: Slot) -> Self {
+        Self { param, start: 0, first_is_silent: false, count: None, total: None, more: None, short_page: false }
+    }
+
     /// The facts that it needs of a page.
     pub fn facts(&self) -> PageFacts {
-        self.total.iter().chain(&self.more).fold(PageFacts::new(), PageFacts::body_field)
+        let told = self.count.iter().chain(&self.total).chain(&self.more);
+        told.fold(PageFacts::new(), |facts, seen| seen.facts(facts))
     }
 
     /// Returns what to request after `page`.
@@ -34,26 +52,27 @@ impl Offset {
     ///
     /// When a count or flag is absent, or a page before the last is empty.
     pub fn next(&self, page: &Page) -> Result<Next, PaginationError> {
-        let offset: u64 = page.cursor().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let read = offset + page.count();
+        let offset: u64 = page.cursor().and_then(|cursor| cursor.parse().ok()).unwrap_or(self.start);
+        let count = self.count.as_ref().map_or(Ok(page.count()), |count| page.tell(count))?;
+        let next = offset.saturating_add(count);
         let is_last = match (&self.total, &self.more) {
             (Some(total), _) => {
-                let total = page.body_count(total)?;
+                let total = page.tell(total)?;
                 if page.first_total.is_some_and(|first| first != total) {
                     return Ok(Next::Restart);
                 }
-                read >= total
+                next.saturating_sub(self.start) >= total
             }
-            (None, Some(more)) => !page.body_flag(more)?,
-            (None, None) => page.count() == 0,
+            (None, Some(more)) => !page.flag(more)?,
+            (None, None) => count == 0 || (self.short_page && page.size.is_some_and(|size| count < size)),
         };
         if is_last {
             return Ok(Next::Done);
         }
-        if page.count() == 0 {
+        if count == 0 {
             return Err(PaginationError::EmptyPageWithMore);
         }
-        Ok(Next::Request { param: self.param.clone(), value: read.to_string() })
+        Ok(Next::request(&self.param, next.to_string()))
     }
 }
 
@@ -73,7 +92,7 @@ mod tests {
     }
 
     fn counted() -> Offset {
-        Offset { param: "skip".into(), total: Some(Pointer::parse("total")), more: None }
+        Offset { total: Some(Seen::body("total")), ..Offset::new("skip".into()) }
     }
 
     #[test]
@@ -86,12 +105,39 @@ mod tests {
 
     #[test]
     fn skips_what_was_read_and_not_what_was_asked_for() {
-        let next = |value: &str| Ok(Next::Request { param: "skip".into(), value: value.into() });
+        let next = |value: &str| Ok(Next::request(&"skip".into(), value));
         assert_eq!(step(&counted(), None, None, r#"{"rows":[{},{}],"total":5}"#), next("2"));
         assert_eq!(step(&counted(), Some("2"), Some(5), r#"{"rows":[{}],"total":5}"#), next("3"));
         assert_eq!(step(&counted(), Some("3"), Some(5), r#"{"rows":[{},{}],"total":5}"#), Ok(Next::Done));
         assert_eq!(step(&counted(), Some("3"), Some(5), r#"{"rows":[{},{}],"total":4}"#), Ok(Next::Restart));
-        let plain = Offset { total: None, ..counted() };
+        let plain = Offset::new("skip".into());
         assert_eq!(step(&plain, Some("3"), None, r#"{"rows":[]}"#), Ok(Next::Done));
+    }
+
+    #[test]
+    fn counts_from_where_the_server_does_and_by_its_word() {
+        let next = |value: &str| Ok(Next::request(&"skip".into(), value));
+        let from_one = Offset { start: 1, ..counted() };
+        assert_eq!(step(&from_one, None, None, r#"{"rows":[{},{}],"total":3}"#), next("3"));
+        assert_eq!(step(&from_one, Some("3"), None, r#"{"rows":[{}],"total":3}"#), Ok(Next::Done));
+        let told = Offset { count: Some(Seen::body("n")), ..counted() };
+        assert_eq!(step(&told, None, None, r#"{"rows":[{}],"n":4,"total":5}"#), next("4"));
+        assert_eq!(step(&told, Some("4"), None, r#"{"rows":[],"n":1,"total":5}"#), Ok(Next::Done));
+        assert!(matches!(step(&told, None, None, r#"{"rows":[],"total":5}"#), Err(PaginationError::NotANumber { .. })));
+    }
+
+    #[test]
+    fn a_short_page_ends_the_list_only_where_the_manifest_says_so() {
+        let next = |value: &str| Ok(Next::request(&"skip".into(), value));
+        let short = Offset { short_page: true, ..Offset::new("skip".into()) };
+        for (strategy, size, expected) in [
+            (&short, Some(2), Ok(Next::Done)),
+            (&short, Some(1), next("1")),
+            (&Offset::new("skip".into()), Some(2), next("1")),
+        ] {
+            let mut page = Page::gather(None, &strategy.facts(), "/rows", br#"{"rows":[{}]}"#).unwrap();
+            page.size = size;
+            assert_eq!(strategy.next(&page), expected, "{strategy:?} {size:?}");
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! The nouns that every pagination shares: a page's facts, what follows it, and how a server contradicts itself.
+//! The nouns that every pagination shares: a page's facts, and what follows it.
 
 use chrono::{DateTime, Utc};
 use headwater_contract::Digest16;
 use serde_json::Value;
-use thiserror::Error;
 
+use super::{PaginationError, Seen, Slot};
 use crate::decoding::{BodyFacts, DecodeError, Decoder, Decoding, PageFacts, Pointer};
 
 /// What is known of one page after it has streamed by. Its records are not kept.
@@ -18,8 +18,14 @@ pub struct Page {
     pub url: Option<String>,
     /// URLs of the `Link` header with their relations.
     pub links: Vec<(String, String)>,
+    /// Headers of the answer, by lower-case name.
+    pub headers: Vec<(String, String)>,
     /// Pages of this pass before this one.
     pub number: u32,
+    /// Records of this pass before this page.
+    pub read: u64,
+    /// How many records a page was asked to hold.
+    pub size: Option<u64>,
     /// How many records the first page of this pass said there are.
     pub first_total: Option<u64>,
     /// Lower bound that the request sent, for paginations that move it.
@@ -64,32 +70,66 @@ impl Page {
         self.facts.last_record_field(pointer)
     }
 
+    /// The first record's field at `pointer`; `None` when it is absent or null.
+    pub fn first_record_field(&self, pointer: &Pointer) -> Option<&Value> {
+        self.facts.first_record_field(pointer)
+    }
+
+    /// The header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    }
+
+    /// Whether it has fewer records than were asked for.
+    pub fn is_short(&self) -> bool {
+        self.size.is_some_and(|size| self.count() < size)
+    }
+
     /// Tells it from the page before.
     pub fn digest(&self) -> Digest16 {
         self.facts.digest
     }
 
-    /// The body's field at `pointer` as a text or number that may be sent back.
-    pub(super) fn body_token(&self, pointer: &Pointer) -> Option<String> {
-        as_token(self.body_field(pointer))
+    /// What it says, as a text or number that may be sent back.
+    pub(crate) fn token(&self, seen: &Seen) -> Result<Option<String>, PaginationError> {
+        Ok(as_token(seen.value(self)?.as_ref()))
     }
 
-    /// The body's field at `pointer` as a count.
-    pub(super) fn body_count(&self, pointer: &Pointer) -> Result<u64, PaginationError> {
-        let field = self.body_field(pointer);
-        let number = field.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-        number.ok_or_else(|| PaginationError::NotANumber { field: pointer.to_string() })
+    /// What it says, as a count.
+    pub(crate) fn tell(&self, seen: &Seen) -> Result<u64, PaginationError> {
+        let field = seen.value(self)?;
+        let number = field.and_then(|value| value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()));
+        number.ok_or_else(|| PaginationError::NotANumber { field: seen.to_string() })
     }
 
-    /// The body's field at `pointer` as a flag.
-    pub(super) fn body_flag(&self, pointer: &Pointer) -> Result<bool, PaginationError> {
-        let flag = self.body_field(pointer).and_then(Value::as_bool);
-        flag.ok_or_else(|| PaginationError::NoMoreFlag { field: pointer.to_string() })
+    /// What it says, as a flag; a header says it as text.
+    pub(crate) fn flag(&self, seen: &Seen) -> Result<bool, PaginationError> {
+        let flag = match (seen, seen.value(self)?) {
+            (_, Some(Value::Bool(flag))) => Some(flag),
+            (Seen::Header(_), Some(Value::String(text))) => match text.trim() {
+                "true" | "True" | "TRUE" | "1" => Some(true),
+                "false" | "False" | "FALSE" | "0" | "" => Some(false),
+                _ => None,
+            },
+            // A computed nothing is a no: `body.next and count > 0`.
+            (Seen::Computed(_), value) => value.map_or(Some(false), |value| is_meant(&value)),
+            _ => None,
+        };
+        flag.ok_or_else(|| PaginationError::NoMoreFlag { field: seen.to_string() })
+    }
+}
+
+/// Whether a computed value is a yes, where it is plain enough to be one.
+fn is_meant(value: &Value) -> Option<bool> {
+    match value {
+        Value::String(text) => Some(!text.is_empty()),
+        Value::Number(number) => number.as_f64().map(|number| number.abs() > 0.0),
+        _ => None,
     }
 }
 
 /// A text or number that can be sent back; nothing for `""` and other kinds.
-pub(super) fn as_token(value: Option<&Value>) -> Option<String> {
+pub(crate) fn as_token(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -102,13 +142,8 @@ pub(super) fn as_token(value: Option<&Value>) -> Option<String> {
 pub enum Next {
     /// Nothing: that was all.
     Done,
-    /// The same request with one parameter set.
-    Request {
-        /// Query parameter, or JSON pointer into the body.
-        param: String,
-        /// Its value.
-        value: String,
-    },
+    /// The same request with these values set.
+    Request(Vec<(Slot, Value)>),
     /// The URL that the server gave, absolute or relative.
     Url(String),
     /// The first page once more, because the list moved while it was read. What was read twice is known by its key.
@@ -117,84 +152,15 @@ pub enum Next {
     From(DateTime<Utc>),
 }
 
-/// How a server contradicts itself about what follows.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PaginationError {
-    /// The flag that says whether more follows is absent.
-    #[error("the body does not say `{field}` as true or false")]
-    NoMoreFlag {
-        /// The flag.
-        field: String,
-    },
-    /// More is promised after an empty page.
-    #[error("the server promises more pages but sent no records")]
-    EmptyPageWithMore,
-    /// More is promised, but nothing leads there.
-    #[error("more pages follow, but `{field}` has no value to ask for them")]
-    NoCursor {
-        /// Where it should be.
-        field: String,
-    },
-    /// The next request would be one that was sent before.
-    #[error("the next page would be asked for with `{cursor}`, which was sent before")]
-    CursorStuck {
-        /// The cursor.
-        cursor: String,
-    },
-    /// The page before came again.
-    #[error("page {page} is the page before once more")]
-    PageRepeated {
-        /// Its number, from 1.
-        page: u32,
-    },
-    /// A count is absent or no number.
-    #[error("the body does not say `{field}` as a number")]
-    NotANumber {
-        /// The count.
-        field: String,
-    },
-    /// The list moved at every attempt to read it through.
-    #[error("the list changed while it was read, {times} times in a row")]
-    Moved {
-        /// How often.
-        times: u32,
-    },
-    /// Records come in another order than the pagination needs.
-    #[error("records are not in ascending order of `{field}`")]
-    NotAscending {
-        /// The field.
-        field: String,
-    },
-    /// More pages than a reading may have.
-    #[error("more than {limit} pages follow one another")]
-    TooManyPages {
-        /// The bound.
-        limit: u32,
-    },
-    /// More records match than one query gives, and the range cannot be cut further.
-    #[error("{total} records match, one query gives {cap} at most, and the range cannot be cut further")]
-    Capped {
-        /// Records that match.
-        total: u64,
-        /// Records that a query gives.
-        cap: u64,
-    },
+impl Next {
+    /// The same request with one value set.
+    pub fn request(slot: &Slot, value: impl Into<Value>) -> Self {
+        Self::Request(vec![(slot.clone(), value.into())])
+    }
 }
 
-impl PaginationError {
-    /// A stable word for it.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoMoreFlag { .. } => "more-flag-missing",
-            Self::EmptyPageWithMore => "page-empty",
-            Self::NoCursor { .. } => "cursor-missing",
-            Self::CursorStuck { .. } => "cursor-stuck",
-            Self::PageRepeated { .. } => "page-repeated",
-            Self::NotANumber { .. } => "count-missing",
-            Self::Moved { .. } => "list-moved",
-            Self::NotAscending { .. } => "not-ascending",
-            Self::TooManyPages { .. } => "too-many-pages",
-            Self::Capped { .. } => "result-capped",
-        }
-    }
+/// One text for the values that ask for a page, to tell it from other pages.
+pub(crate) fn cursor_text(set: &[(Slot, Value)]) -> String {
+    let text = |value: &Value| as_token(Some(value)).unwrap_or_else(|| value.to_string());
+    set.iter().map(|(_, value)| text(value)).collect::<Vec<_>>().join("\u{1f}")
 }

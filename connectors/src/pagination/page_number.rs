@@ -1,4 +1,4 @@
-//! Page-number pagination: page 1, page 2, until the server's count of pages, its flag, or an empty page.
+//! Page-number pagination: page 1, page 2, until the server's count, its flag, a short page, or an empty one.
 //!
 //! A list that changes while it is read shifts records over page borders, and one is missed. Where the server says how many records there
 //! are, a change of that number between pages starts the list again; what is then read twice is known by its key.
@@ -6,32 +6,61 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Next, Page, PaginationError};
-use crate::decoding::{PageFacts, Pointer};
+use super::{Next, Page, PaginationError, Seen, Slot};
+use crate::decoding::PageFacts;
 
-/// Settings of the `page_number` variant.
+/// Settings of the `page_number` variant. The list ends by the first of these that is given: `pages`, `more`, `total`, `short_page`; else
+/// with an empty page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageNumber {
-    /// Parameter that carries the number.
-    pub param: String,
+    /// What carries the number.
+    pub param: Slot,
     /// The first page's number, 0 or 1.
     pub first: u64,
-    /// Where the body says how many pages there are.
+    /// What is added for the next page; 1 when absent.
     #[serde(default)]
-    pub pages: Option<Pointer>,
-    /// Where the body says how many records there are.
+    pub step: Option<u64>,
+    /// The first page is asked for without a number.
     #[serde(default)]
-    pub total: Option<Pointer>,
-    /// Boolean in the body that says more pages exist.
+    pub first_is_silent: bool,
+    /// Where the answer says how many pages there are.
     #[serde(default)]
-    pub more: Option<Pointer>,
+    pub pages: Option<Seen>,
+    /// Where the answer says how many records there are.
+    #[serde(default)]
+    pub total: Option<Seen>,
+    /// Where the answer says whether more pages exist.
+    #[serde(default)]
+    pub more: Option<Seen>,
+    /// A page with fewer records than `page_size` is the last: only where the API promises full pages.
+    #[serde(default)]
+    pub short_page: bool,
+    /// The number of the last page that exists at all. Where rows lie behind it, say `window.cap` instead.
+    #[serde(default)]
+    pub last: Option<u64>,
 }
 
 impl PageNumber {
+    /// Pages counted from `first`, until an empty one.
+    pub fn new(param: Slot, first: u64) -> Self {
+        Self {
+            param,
+            first,
+            step: None,
+            first_is_silent: false,
+            pages: None,
+            total: None,
+            more: None,
+            short_page: false,
+            last: None,
+        }
+    }
+
     /// The facts that it needs of a page.
     pub fn facts(&self) -> PageFacts {
-        self.pages.iter().chain(&self.total).chain(&self.more).fold(PageFacts::new(), PageFacts::body_field)
+        let told = self.pages.iter().chain(&self.total).chain(&self.more);
+        told.fold(PageFacts::new(), |facts, seen| seen.facts(facts))
     }
 
     /// Returns what to request after `page`.
@@ -40,25 +69,27 @@ impl PageNumber {
     ///
     /// When a count or flag is absent, or a page before the last is empty.
     pub fn next(&self, page: &Page) -> Result<Next, PaginationError> {
-        if let Some(total) = &self.total
-            && page.first_total.is_some_and(|first| Ok(first) != page.body_count(total))
-        {
-            page.body_count(total)?;
-            return Ok(Next::Restart);
+        if let Some(total) = &self.total {
+            let total = page.tell(total)?;
+            if page.first_total.is_some_and(|first| first != total) {
+                return Ok(Next::Restart);
+            }
         }
+        let step = self.step.unwrap_or(1).max(1);
         let number = page.cursor().and_then(|cursor| cursor.parse().ok()).unwrap_or(self.first);
-        let is_last = match (&self.pages, &self.more) {
-            (Some(pages), _) => number + 1 >= self.first + page.body_count(pages)?,
-            (None, Some(more)) => !page.body_flag(more)?,
-            (None, None) => page.count() == 0,
+        let is_last = match (&self.pages, &self.more, &self.total) {
+            (Some(pages), _, _) => number.saturating_sub(self.first) / step + 1 >= page.tell(pages)?,
+            (None, Some(more), _) => !page.flag(more)?,
+            (None, None, Some(total)) => page.read + page.count() >= page.tell(total)?,
+            (None, None, None) => page.count() == 0 || (self.short_page && page.is_short()),
         };
-        if is_last {
+        if is_last || self.last.is_some_and(|last| number >= last) {
             return Ok(Next::Done);
         }
         if page.count() == 0 {
             return Err(PaginationError::EmptyPageWithMore);
         }
-        Ok(Next::Request { param: self.param.clone(), value: (number + 1).to_string() })
+        Ok(Next::request(&self.param, number.saturating_add(step).to_string()))
     }
 }
 
@@ -68,12 +99,14 @@ mod tests {
 
     fn shop(first: u64) -> PageNumber {
         PageNumber {
-            param: "page".into(),
-            first,
-            pages: Some(Pointer::parse("pages")),
-            total: Some(Pointer::parse("total")),
-            more: None,
+            pages: Some(Seen::body("pages")),
+            total: Some(Seen::body("total")),
+            ..PageNumber::new("page".into(), first)
         }
+    }
+
+    fn next(number: &str) -> Next {
+        Next::request(&"page".into(), number)
     }
 
     fn page(strategy: &PageNumber, cursor: Option<&str>, body: &str) -> Page {
@@ -93,7 +126,7 @@ mod tests {
         second.first_total = Some(9);
         assert_eq!(shop(1).next(&second), Ok(Next::Restart));
         second.first_total = Some(8);
-        assert_eq!(shop(1).next(&second), Ok(Next::Request { param: "page".into(), value: "3".into() }));
+        assert_eq!(shop(1).next(&second), Ok(next("3")));
         let mut silent = page(&shop(1), Some("2"), r#"{"rows":[{}],"pages":3}"#);
         silent.first_total = Some(9);
         assert_eq!(shop(1).next(&silent), Err(PaginationError::NotANumber { field: "/total".into() }));
@@ -119,9 +152,39 @@ mod tests {
     /// A short page ends nothing: servers cap page sizes silently.
     #[test]
     fn without_counts_only_an_empty_page_ends_the_list() {
-        let plain = PageNumber { pages: None, total: None, ..shop(1) };
+        let plain = PageNumber::new("page".into(), 1);
         assert_eq!(plain.next(&page(&plain, Some("2"), r#"{"rows":[]}"#)), Ok(Next::Done));
-        let next = plain.next(&page(&plain, None, r#"{"rows":[{}]}"#));
-        assert_eq!(next, Ok(Next::Request { param: "page".into(), value: "2".into() }));
+        assert_eq!(plain.next(&page(&plain, None, r#"{"rows":[{}]}"#)), Ok(next("2")));
+    }
+
+    #[test]
+    fn ends_by_the_total_a_short_page_a_header_or_the_last_page_that_exists() {
+        let sized = |strategy: &PageNumber, cursor, size, body: &str| {
+            strategy.next(&Page { size: Some(size), ..page(strategy, cursor, body) })
+        };
+        let short = PageNumber { short_page: true, ..PageNumber::new("page".into(), 1) };
+        assert_eq!(sized(&short, None, 2, r#"{"rows":[{},{}]}"#), Ok(next("2")));
+        assert_eq!(sized(&short, Some("2"), 2, r#"{"rows":[{}]}"#), Ok(Next::Done));
+        let last = PageNumber { last: Some(3), ..PageNumber::new("page".into(), 1) };
+        assert_eq!(sized(&last, Some("3"), 2, r#"{"rows":[{},{}]}"#), Ok(Next::Done));
+        let total = PageNumber { total: Some(Seen::body("total")), ..PageNumber::new("page".into(), 1) };
+        let step = |read, body: &str| total.next(&Page { read, ..page(&total, Some("2"), body) });
+        assert_eq!(step(2, r#"{"rows":[{},{}],"total":5}"#), Ok(next("3")));
+        assert_eq!(step(3, r#"{"rows":[{},{}],"total":5}"#), Ok(Next::Done));
+        assert_eq!(step(3, r#"{"rows":[],"total":5}"#), Err(PaginationError::EmptyPageWithMore));
+        let header = PageNumber { pages: Some(Seen::Header("x-pages".into())), ..PageNumber::new("page".into(), 1) };
+        let mut second = page(&header, Some("2"), r#"{"rows":[{}]}"#);
+        assert_eq!(header.next(&second), Err(PaginationError::NotANumber { field: "header x-pages".into() }));
+        second.headers.push(("x-pages".into(), "3".into()));
+        assert_eq!(header.next(&second), Ok(next("3")));
+        second.headers[0].1 = "2".into();
+        assert_eq!(header.next(&second), Ok(Next::Done));
+    }
+
+    #[test]
+    fn numbers_rise_by_the_step() {
+        let tens = PageNumber { step: Some(10), pages: Some(Seen::body("pages")), ..PageNumber::new("page".into(), 0) };
+        assert_eq!(tens.next(&page(&tens, None, r#"{"rows":[{}],"pages":2}"#)), Ok(next("10")));
+        assert_eq!(tens.next(&page(&tens, Some("10"), r#"{"rows":[{}],"pages":2}"#)), Ok(Next::Done));
     }
 }

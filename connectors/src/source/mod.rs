@@ -3,6 +3,7 @@
 //! All streams of a source share one transport, and so one pace.
 
 mod access;
+mod chain;
 mod check;
 mod gate;
 mod parts;
@@ -123,8 +124,10 @@ impl Source {
             let instant = |instant: &Option<Instant>| resolve_instant(instant.as_ref()?, &resolved);
             let (start, end) = (instant(&stream.start), instant(&stream.end));
             let contract = stream.contract(&name, start, end, connector.digest());
-            contracts
-                .push(contract.map_err(|error| blame(&stream.path, Fault::Internal { facts: error.to_string() }))?);
+            let mut contract =
+                contract.map_err(|error| blame(&stream.path, Fault::Internal { facts: error.to_string() }))?;
+            crate::windowing::fill_zones(&mut contract, &scope).map_err(|error| blame(&stream.path, error.into()))?;
+            contracts.push(contract);
         }
         let streams = streams.into_iter().map(Arc::new).collect();
         let clock = options.clock;

@@ -81,6 +81,11 @@ impl Parts {
         self.set(&name, value)
     }
 
+    /// Leaves out the query parameters that are not kept.
+    pub(super) fn keep_query(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.query.retain(|(name, _)| is_kept(name));
+    }
+
     /// Writes the query into the URL and gives the body.
     pub(super) fn finish(self, url: &mut Url, style: &QueryManifest) -> Option<Content> {
         let query = query::encode(&self.query, style);

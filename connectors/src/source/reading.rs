@@ -3,17 +3,17 @@
 //! A body up to [`HOLD_BYTES`] is held until it is whole and decoded, so that a cut or throttled page is asked for again and nobody sees
 //! it. A larger one streams; when it is cut, the reading fails by name and its window is read again.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use chrono::{DateTime, Utc};
 use headwater_contract::{Chunk, Digest16, Exchange, ReadEvent, ReadSummary, Records, Slice, TimeRange};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use url::Url;
 
 use super::Inner;
+use super::chain::{follow, opening};
 use super::gate::Gate;
 use super::refusal::Ruled;
 use super::request::{Turn, build};
@@ -21,12 +21,12 @@ use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
-use crate::pagination::{Next, Page, PaginationError, parse_link_header};
+use crate::pagination::{Next, Page, Pagination, PaginationError, cursor_text, parse_link_header, resolve};
 use crate::parents::Given;
 use crate::refusal::{Decision, Refusal};
 use crate::stream::Stream;
 use crate::transport::{Answer, Request};
-use crate::windowing::{halves, read_instant, sent_bounds};
+use crate::windowing::{Watch, Wire};
 
 /// Bodies up to this size are held until they are whole; larger ones stream in chunks of this size.
 pub const HOLD_BYTES: usize = 8 * 1024 * 1024;
@@ -123,10 +123,16 @@ struct Pass {
     turn: Turn,
     cursor: Option<String>,
     number: u32,
+    /// Records of the pages before.
+    read: u64,
     first_total: Option<u64>,
     previous: Option<Digest16>,
+    /// Lower bound of the rows that are asked for, before it is made fit for the API.
+    from: Option<DateTime<Utc>>,
     /// Digests of every cursor and URL of the pass: a circle of pages is found wherever it closes.
     asked: HashSet<Digest16>,
+    /// Digests of its pages that have records: a circle without cursors is found as well.
+    pages: HashSet<Digest16>,
 }
 
 /// What came of a page.
@@ -149,6 +155,10 @@ pub(super) struct Reader {
     given: Option<Given>,
     sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
     pub(super) summary: ReadSummary,
+    /// How its windows are asked for, once settings and slice are known.
+    wire: Option<Wire>,
+    /// Whether the list that is read comes in the order that the manifest says.
+    watch: Option<Watch>,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
     pub(super) last_request: Option<String>,
 }
@@ -157,7 +167,8 @@ impl Reader {
     pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
         let stream = Arc::clone(&errand.stream);
         let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
-        Self { inner, stream, errand, given, sender, summary: ReadSummary::default(), last_request: None }
+        let summary = ReadSummary::default();
+        Self { inner, stream, errand, given, sender, summary, wire: None, watch: None, last_request: None }
     }
 
     pub(super) fn blame(&self, fault: Fault) -> SourceError {
@@ -176,15 +187,21 @@ impl Reader {
 
     pub(super) async fn run(&mut self) -> Result<ReadSummary, Fault> {
         let scope = Arc::clone(&self.errand.scope);
-        let mut ranges = std::mem::take(&mut self.errand.ranges);
+        let now = self.inner.clock.now();
+        self.wire = self.stream.window.as_ref().map(|window| Wire::new(window, &scope, now)).transpose()?;
+        let mut ranges = VecDeque::new();
+        for range in std::mem::take(&mut self.errand.ranges) {
+            match (&self.wire, range) {
+                (Some(wire), Some(range)) => ranges.extend(wire.pieces(range)?.into_iter().map(Some)),
+                _ => ranges.push_back(range),
+            }
+        }
         while let Some(range) = ranges.pop_front() {
             if self.summary.is_slice_skipped {
                 break;
             }
             if let Some(too_large) = self.read_range(&scope, range).await? {
-                let granularity =
-                    self.stream.window.as_ref().map(|window| window.policy.granularity).unwrap_or_default();
-                let cut = range.and_then(|range| halves(range, granularity));
+                let cut = self.wire.as_ref().and_then(|wire| wire.cut(range?));
                 let (left, right) = cut.ok_or(too_large)?;
                 ranges.push_front(Some(right));
                 ranges.push_front(Some(left));
@@ -196,38 +213,53 @@ impl Reader {
     /// Reads one range to its end; gives back why when it is too large for one query.
     async fn read_range(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Option<Fault>, Fault> {
         let mut restarts = 0;
-        let mut pass = self.first_pass(range);
+        let mut pass = self.open_pass(scope, range).await?;
         loop {
             let page = match self.read_page(scope, &mut pass, range).await? {
                 Outcome::Page(page) => page,
                 Outcome::Capped { total, cap } => return Ok(Some(PaginationError::Capped { total, cap }.into())),
                 Outcome::Ruled(Ruled::Restart) => {
-                    pass = self.restart(&mut restarts, range)?;
+                    self.forget_token();
+                    pass = self.restart(&mut restarts, scope, range).await?;
                     continue;
                 }
-                Outcome::Ruled(Ruled::TooLarge(fault)) => return Ok(Some(fault)),
+                Outcome::Ruled(Ruled::TooLarge(fault)) => return self.too_large(fault),
                 Outcome::Ruled(Ruled::Skipped) => return Ok(None),
             };
-            match self.next(&page)? {
-                Next::Done => return Ok(None),
-                Next::Request { param, value } => {
-                    pass.remember(&value)?;
-                    pass.cursor = Some(value.clone());
+            pass.read += page.count();
+            let next = self.next(&page)?;
+            if let Some(records) = self.fills_query(&pass) {
+                return self.too_large(PaginationError::CapReached { records }.into());
+            }
+            match next {
+                Next::Done => {
+                    self.close_session(scope, &pass.turn).await;
+                    return Ok(None);
+                }
+                Next::Request(set) => {
+                    let cursor = cursor_text(&set);
+                    if let Pagination::Scroll(scroll) = &self.stream.pagination {
+                        let plan = scroll.next.as_ref().map(|next| Arc::new(next.plan(&self.stream.request)));
+                        pass.turn.plan = plan;
+                    } else {
+                        pass.remember(&cursor)?;
+                    }
+                    pass.cursor = Some(cursor);
+                    pass.turn.is_alone = self.stream.pagination.is_alone();
                     pass.turn.url = None;
-                    pass.turn.param = Some((param, value));
+                    pass.turn.set = set;
                 }
                 Next::Url(url) => {
-                    let location = page_location(&page, &url)?;
-                    pass.remember(&url)?;
+                    let location = resolve(&page, &url)?;
+                    pass.remember(location.as_str())?;
                     pass.cursor = Some(url);
                     pass.turn.url = Some(location);
                 }
-                Next::Restart => pass = self.restart(&mut restarts, range)?,
+                Next::Restart => pass = self.restart(&mut restarts, scope, range).await?,
                 Next::From(from) => {
-                    let until = pass.turn.bounds.map_or(from, |(_, until)| until);
                     let number = pass.number;
-                    pass = self.first_pass(range);
-                    pass.turn.bounds = Some((from, until));
+                    pass = self.open_pass(scope, range).await?;
+                    self.ask_from(&mut pass, from, range);
                     pass.number = number;
                 }
             }
@@ -238,59 +270,98 @@ impl Reader {
         }
     }
 
+    /// A range that gives more than one query does; without a key nothing of it may be read twice.
+    fn too_large(&self, fault: Fault) -> Result<Option<Fault>, Fault> {
+        if self.stream.is_append_only() && self.summary.records > 0 { Err(fault) } else { Ok(Some(fault)) }
+    }
+
+    /// A chain whose token the source does not know any more begins at the very start.
+    fn forget_token(&mut self) {
+        if self.stream.chain.is_some() && self.errand.token.take().is_some() {
+            tracing::warn!(stream = %self.stream.name, "the chain's token is too old; the list is read from its very start");
+            self.summary.token_out = None;
+        }
+    }
+
     /// The first page once more, a bounded number of times.
-    fn restart(&self, restarts: &mut u32, range: Option<TimeRange>) -> Result<Pass, Fault> {
+    async fn restart(&mut self, restarts: &mut u32, scope: &Scope, range: Option<TimeRange>) -> Result<Pass, Fault> {
         *restarts += 1;
-        if *restarts > RESTARTS_MAX {
+        // Without a key, what was read twice would count twice.
+        if *restarts > RESTARTS_MAX || (self.stream.is_append_only() && self.summary.records > 0) {
             return Err(PaginationError::Moved { times: *restarts }.into());
         }
         tracing::debug!(stream = %self.stream.name, restarts, "reading the list from its first page");
-        Ok(self.first_pass(range))
+        self.open_pass(scope, range).await
     }
 
-    fn first_pass(&self, range: Option<TimeRange>) -> Pass {
+    /// The state before the first page.
+    async fn open_pass(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Pass, Fault> {
         let mut pass = Pass::default();
-        if let (Some(range), Some(window)) = (range, &self.stream.window) {
-            let sent = |request| sent_bounds(range, request, window.policy.granularity);
-            pass.turn.bounds = Some(window.request.as_ref().map_or((range.from(), range.until()), sent));
+        let stream = Arc::clone(&self.stream);
+        if let (Some(range), Some(window)) = (range, &stream.window) {
+            self.watch = window.feed.map(|feed| Watch::new(feed, window.pointer.clone(), range));
+            self.ask_from(&mut pass, range.from(), Some(range));
         }
-        if let Some((param, value)) = self.stream.pagination.first() {
-            pass.turn.param = Some((param.to_owned(), value));
+        pass.turn.set = stream.pagination.first();
+        if let Some(chain) = &stream.chain {
+            if let (None, Some(start)) = (&self.errand.token, &chain.start) {
+                self.errand.token = Some(self.first_token(start, scope).await?);
+            }
+            let token = self.errand.token.clone();
+            // What opens a link is said on each of its pages, as window bounds are.
+            pass.turn.window = opening(chain, token.as_deref(), scope)?;
+            if let (None, Some(url)) = (&chain.param, &token) {
+                let no_url = |_| PaginationError::NoCursor { field: chain.next.to_string() };
+                pass.turn.url = Some(self.inner.base.join(url).map_err(no_url)?);
+            }
+            // Pages of their own have cursors of their own.
+            pass.cursor = token.filter(|_| stream.pagination == Pagination::None);
         }
-        if let (Some(chain), Some(token)) = (&self.stream.chain, &self.errand.token) {
-            pass.turn.param = Some((chain.param.clone(), token.clone()));
-            pass.cursor = Some(token.clone());
+        Ok(pass)
+    }
+
+    /// How many records came when the query has given all that one gives, although more may match.
+    fn fills_query(&self, pass: &Pass) -> Option<u64> {
+        let cap = self.stream.window.as_ref()?.cap.as_ref()?;
+        if matches!(self.stream.pagination, Pagination::AdvancingFrom(_)) {
+            return None;
         }
-        pass
+        let is_last_page = cap.pages.is_some_and(|pages| pass.number + 1 >= pages);
+        let is_full = cap.total.is_none() && cap.records.is_some_and(|records| pass.read >= records);
+        (is_last_page || is_full).then_some(pass.read)
+    }
+
+    /// Asks for the rows of `range` from this instant on.
+    fn ask_from(&self, pass: &mut Pass, from: DateTime<Utc>, range: Option<TimeRange>) {
+        let (Some(range), Some(wire)) = (range, &self.wire) else { return };
+        pass.from = Some(from);
+        let bounds = wire.bounds_from(from, range);
+        pass.turn.bounds = Some(bounds.unwrap_or((from, range.until())));
+        pass.turn.window = bounds.map(|bounds| wire.values(bounds)).unwrap_or_default();
     }
 
     /// What follows a page: by the chain's token, or by the stream's pagination.
     fn next(&mut self, page: &Page) -> Result<Next, Fault> {
-        let Some(chain) = &self.stream.chain else { return Ok(self.stream.pagination.next(page)?) };
-        let token = chain_token(&page.facts, &chain.next);
-        let more = match &chain.more {
-            Some(more) => page
-                .body_field(more)
-                .and_then(Value::as_bool)
-                .ok_or_else(|| PaginationError::NoMoreFlag { field: more.to_string() })?,
-            None => page.count() > 0,
-        };
-        let token = token.ok_or_else(|| PaginationError::NoCursor { field: chain.next.to_string() })?;
-        self.summary.token_out = Some(token.clone());
-        if !more {
+        if self.watch.as_ref().is_some_and(Watch::is_past) {
             return Ok(Next::Done);
         }
-        if page.cursor() == Some(token.as_str()) {
-            return Err(PaginationError::CursorStuck { cursor: token }.into());
-        }
-        Ok(Next::Request { param: chain.param.clone(), value: token })
+        let Some(chain) = &self.stream.chain else { return Ok(self.stream.pagination.next(page)?) };
+        let (known, begun) = (self.summary.token_out.as_deref(), self.errand.token.as_deref());
+        let (next, token) = follow(chain, &self.stream.pagination, page, known, begun)?;
+        self.summary.token_out = token;
+        Ok(next)
+    }
+
+    /// Keeps the request in mind, without secrets, for whoever reads an error.
+    pub(super) fn name_request(&mut self, request: &Request) {
+        let url = self.inner.transport.redact_url(&request.url);
+        self.last_request = Some(format!("{} {url}", request.method_name()));
     }
 
     /// Asks for one page until it is whole, and passes it on.
     async fn read_page(&mut self, scope: &Scope, pass: &mut Pass, range: Option<TimeRange>) -> Result<Outcome, Fault> {
         let request = build(&self.inner, &self.stream, scope, &pass.turn)?;
-        self.last_request =
-            Some(format!("{} {}", request.method_name(), self.inner.transport.redact_url(&request.url)));
+        self.name_request(&request);
         if let Some(gate) = &self.errand.gate {
             Gate::pass(gate).await;
         }
@@ -335,10 +406,10 @@ impl Reader {
             let whole = self.body_reader(&answer).whole(held.clone());
             let whole = whole.map_err(|error| refused(self.judge_undecoded(&answer, &held, error.into())))?;
             let facts = self.close(whole.ended, &answer, &held).map_err(refused)?;
-            if let Some(outcome) = self.capped(&facts) {
+            let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
+            if let Some(outcome) = self.capped(&page) {
                 return Ok(outcome);
             }
-            let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
             let seen = |fault: Fault| (fault.into(), true);
             self.pass_on_head(&answer, request).await.map_err(seen)?;
             let again = (whole.batches.is_none()).then(|| (self.body_reader(&answer), whole.chunk.body.clone()));
@@ -390,10 +461,10 @@ impl Reader {
         body.end();
         self.drain(&mut body).await?;
         let facts = self.close(body.finish()?, &answer, &[])?;
-        if let Some(Outcome::Capped { total, cap }) = self.capped(&facts) {
+        let page = self.page(pass, range, &answer, facts)?;
+        if let Some(Outcome::Capped { total, cap }) = self.capped(&page) {
             return Err(PaginationError::Capped { total, cap }.into());
         }
-        let page = self.page(pass, range, &answer, facts)?;
         self.summary.requests += 1;
         Ok(Outcome::Page(page))
     }
@@ -414,14 +485,14 @@ impl Reader {
         Ok(facts)
     }
 
-    fn capped(&self, facts: &BodyFacts) -> Option<Outcome> {
+    fn capped(&self, page: &Page) -> Option<Outcome> {
         let cap = self.stream.window.as_ref()?.cap.as_ref()?;
         // A pagination that moves the lower bound never asks for more than a query gives.
-        if matches!(self.stream.pagination, crate::pagination::Pagination::AdvancingFrom(_)) {
+        if matches!(self.stream.pagination, Pagination::AdvancingFrom(_)) {
             return None;
         }
-        let total = facts.body_field(&cap.total)?.as_u64()?;
-        (total > cap.records).then_some(Outcome::Capped { total, cap: cap.records })
+        let (total, cap) = (page.tell(cap.total.as_ref()?).ok()?, cap.records?);
+        (total > cap).then_some(Outcome::Capped { total, cap })
     }
 
     /// The page's facts for pagination, after the guard against a page that comes twice.
@@ -435,28 +506,35 @@ impl Reader {
         if facts.count > 0 && pass.previous == Some(facts.digest) {
             return Err(PaginationError::PageRepeated { page: pass.number + 1 }.into());
         }
-        pass.previous = Some(facts.digest);
-        if let Some(total) = self.stream.pagination.total()
-            && pass.first_total.is_none()
-        {
-            pass.first_total = facts.body_field(total).and_then(Value::as_u64);
+        if facts.count > 0 && !self.stream.is_append_only() && !pass.pages.insert(facts.digest) {
+            return Err(PaginationError::PageRepeated { page: pass.number + 1 }.into());
         }
+        pass.previous = Some(facts.digest);
         let last_time = self
             .stream
             .window
             .as_ref()
-            .and_then(|window| read_instant(facts.last_record_field(&window.pointer)?, &window.read_format));
-        Ok(Page {
+            .and_then(|window| self.wire.as_ref()?.read(facts.last_record_field(&window.pointer)?));
+        let page = Page {
             facts,
             cursor: pass.cursor.clone(),
             url: Some(answer.location.to_string()),
             links: parse_link_header(&answer.links),
+            headers: plain_headers(&answer.all_headers),
             number: pass.number,
+            read: pass.read,
+            size: self.stream.page_size(),
             first_total: pass.first_total,
-            from: pass.turn.bounds.map(|(from, _)| from),
+            from: pass.from,
             until: range.map(|range| range.until()),
             last_time,
-        })
+        };
+        if let Some(total) = self.stream.pagination.total()
+            && pass.first_total.is_none()
+        {
+            pass.first_total = page.tell(total).ok();
+        }
+        Ok(page)
     }
 
     async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
@@ -479,6 +557,11 @@ impl Reader {
     }
 
     async fn pass_on_records(&mut self, mut records: Records) -> Result<(), Fault> {
+        if let (Some(watch), Some(wire)) = (&mut self.watch, &self.wire)
+            && watch.see(&records.texts, wire)
+        {
+            tracing::warn!(stream = %self.stream.name, "the list does not come in the order of its feed; all of it is read");
+        }
         if let Some(given) = &self.given {
             given.write_into_all(&mut records.texts);
         }
@@ -515,17 +598,8 @@ pub(super) fn content_type(headers: &[(String, String)]) -> Option<&str> {
     headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
 }
 
-/// The token that the next request of a chain starts from.
-pub(super) fn chain_token(facts: &BodyFacts, next: &crate::decoding::Pointer) -> Option<String> {
-    match facts.body_field(next)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-fn page_location(page: &Page, url: &str) -> Result<Url, Fault> {
-    let base = page.url.as_deref().and_then(|base| Url::parse(base).ok());
-    let joined = base.and_then(|base| base.join(url).ok());
-    joined.ok_or_else(|| PaginationError::NoCursor { field: "the next page's URL".to_owned() }.into())
+/// Headers that pagination may look at.
+fn plain_headers(headers: &reqwest::header::HeaderMap) -> Vec<(String, String)> {
+    let plain = headers.iter().filter(|(name, _)| name.as_str() != "set-cookie");
+    plain.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use headwater_contract::{Chunk, Exchange, ReadSummary, Records};
 
 use super::Inner;
-use super::reading::{chain_token, content_type};
+use super::chain::follow;
+use super::reading::content_type;
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
+use crate::pagination::Page;
 use crate::parents::{Given, Role};
 use crate::stream::Stream;
 
@@ -101,10 +103,14 @@ impl Replayer {
         let Some(body) = self.body.take() else { return Ok(records) };
         let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
-        if let Some(chain) = &self.stream.chain
-            && let Some(token) = chain_token(&facts, &chain.next)
-        {
-            self.summary.token_out = Some(token);
+        if let Some(chain) = &self.stream.chain {
+            let page = Page { facts, number: self.summary.requests - 1, ..Page::default() };
+            let (known, pagination) = (self.summary.token_out.clone(), &self.stream.pagination);
+            // What followed is known by the bodies that are there; a header that is gone leaves the token as it was.
+            self.summary.token_out = match follow(chain, pagination, &page, known.as_deref(), None) {
+                Ok((_, token)) => token,
+                Err(_) => known,
+            };
         }
         Ok(records)
     }

@@ -1,5 +1,7 @@
 //! Builds the requests of a reading: path, parameters, body, window bounds, page.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use url::Url;
@@ -9,24 +11,40 @@ use super::{Inner, selection};
 use crate::error::Fault;
 use crate::expression::{Scalar, Scope};
 use crate::manifest::{AgeManifest, Method, Ordered};
+use crate::pagination::Slot;
 use crate::stream::{RequestPlan, Stream};
 use crate::transport::Request;
-use crate::windowing::write_instant;
 
 /// What distinguishes one request of a reading from the others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn {
-    /// Bounds as they are sent.
+    /// Bounds that are sent.
     pub(super) bounds: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// One parameter that pagination or the chain's token sets.
-    pub(super) param: Option<(String, String)>,
-    /// The URL that the server gave; everything else is in it already.
+    /// The bounds as they are written, with where they go; of a chain, what opens its link.
+    pub(super) window: Vec<(Slot, Value)>,
+    /// Values that pagination or the chain's token sets.
+    pub(super) set: Vec<(Slot, Value)>,
+    /// The URL that the server gave, which stands in place of path and parameters.
     pub(super) url: Option<Url>,
+    /// The cursor stands for parameters, page size and window bounds.
+    pub(super) is_alone: bool,
+    /// Another request than the stream's own, such as that of a session's next page.
+    pub(super) plan: Option<Arc<RequestPlan>>,
 }
 
-/// The request of one turn.
-pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) -> Result<Request, Fault> {
-    let plan = &stream.request;
+/// The values of a turn with their slots: page size, bounds, and what pagination or the chain's token sets.
+fn values(plan: &RequestPlan, turn: &Turn) -> Vec<(Slot, Value)> {
+    let mut values = Vec::new();
+    if !turn.is_alone {
+        values.extend(plan.page_size.as_ref().map(|size| (size.param.clone(), size.value.to_json())));
+        values.extend(turn.window.iter().cloned());
+    }
+    values.extend(turn.set.iter().cloned());
+    values
+}
+
+/// What path, parameters, headers and body may name.
+fn names(stream: &Stream, plan: &RequestPlan, scope: &Scope, turn: &Turn, values: &[(Slot, Value)]) -> Scope {
     let mut scope = scope.clone();
     scope.extend(plan.with.clone());
     if let Some(window) = &stream.window {
@@ -36,52 +54,69 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
         scope.insert("from".to_owned(), Scalar::Text(from.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()));
         scope.insert("until".to_owned(), Scalar::Text(until.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()));
     }
+    let token = stream.chain.as_ref().and_then(|chain| chain.param.as_ref());
+    for slot in stream.pagination.slots().into_iter().chain(token) {
+        if let Slot::Name(name) = slot {
+            scope.insert(name.clone(), Scalar::Text(String::new()));
+        }
+    }
+    for (slot, value) in values {
+        if let Slot::Name(name) = slot {
+            scope.insert(name.clone(), Scalar::from_json(value));
+        }
+    }
     name_columns(plan, &mut scope);
-    let headers = headers(inner, stream, &scope)?;
+    scope
+}
+
+/// The request of one turn.
+pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) -> Result<Request, Fault> {
+    let plan = turn.plan.as_deref().unwrap_or(&stream.request);
+    let values = values(plan, turn);
+    let scope = names(stream, plan, scope, turn, &values);
+    let mut headers = headers(inner, stream, &scope)?;
     let auth = stream.auth.as_ref().unwrap_or(&inner.connector.manifest().http.auth);
     let caller = inner.authenticators.caller(auth, &scope)?;
-    if let Some(url) = &turn.url {
-        return Ok(Request {
-            method: plan.method,
-            url: url.clone(),
-            headers,
-            body: None,
-            rules: plan.rules.clone(),
-            caller,
-        });
-    }
     let young = young_way(plan, turn, inner.clock.now());
-    let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
-    let mut url = inner.base.clone();
-    url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), path.fill_path(&scope)?));
     let mut parts = Parts::new(plan.body.as_ref(), &scope)?;
     let params =
         plan.params.iter().chain(young.and_then(|young| young.params.as_ref()).into_iter().flat_map(Ordered::iter));
-    for (name, value) in params {
+    for (name, value) in params.filter(|_| !turn.is_alone) {
         parts.set_named(name, value.value(&scope)?, &scope)?;
     }
-    if let Some(size) = &plan.page_size {
-        parts.set(&size.param, size.value.to_json())?;
-    }
-    if let (Some((from, until)), Some(window)) = (turn.bounds, &stream.window)
-        && let Some(request) = &window.request
-    {
-        let write = |at| {
-            write_instant(at, &window.sent_format)
-                .ok_or_else(|| Fault::Internal { facts: "the window's zone is unknown".to_owned() })
-        };
-        parts.set(&request.from.fill(&scope)?, write(from)?)?;
-        if let Some(param) = &request.until {
-            parts.set(&param.fill(&scope)?, write(until)?)?;
+    for (slot, value) in values {
+        let name = slot.fill(&scope)?;
+        match slot {
+            Slot::Name(_) => {}
+            Slot::Query(_) | Slot::Body(_) => parts.set(&name, value)?,
+            Slot::Header(_) => set_header(&mut headers, &name, &value),
         }
     }
-    if let Some((param, value)) = &turn.param {
-        parts.set(param, Value::String(value.clone()))?;
-    }
+    let mut url = if let Some(given) = &turn.url {
+        let known: Vec<String> = given.query_pairs().map(|(name, _)| name.into_owned()).collect();
+        let adds_params = stream.pagination.adds_params();
+        parts.keep_query(|name| adds_params && !known.iter().any(|known| known == name));
+        given.clone()
+    } else {
+        let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
+        let mut url = inner.base.clone();
+        url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), path.fill_path(&scope)?));
+        url
+    };
     let style = plan.query.as_ref().unwrap_or(&inner.connector.manifest().http.query);
     let body = parts.finish(&mut url, style);
     let method = if body.is_some() && plan.method == Method::Get { Method::Post } else { plan.method };
     Ok(Request { method, url, headers, body, rules: plan.rules.clone(), caller })
+}
+
+fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: &Value) {
+    let name = name.to_ascii_lowercase();
+    headers.retain(|(known, _)| *known != name);
+    match value {
+        Value::Null => {}
+        Value::String(text) => headers.push((name, text.clone())),
+        other => headers.push((name, other.to_string())),
+    }
 }
 
 /// The way that the window of a turn takes instead of the stream's, when it is young enough.

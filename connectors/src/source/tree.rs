@@ -22,7 +22,7 @@ use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
 use crate::parents::{Batch, Fields, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
 use crate::stream::Stream;
-use crate::windowing::read_instant;
+use crate::windowing::read_time;
 
 /// What to read of one stream, under names and parents that are settled.
 #[derive(Clone, Debug)]
@@ -220,7 +220,9 @@ impl Tree {
                 let value = serde_json::from_slice::<serde_json::Value>(record).ok();
                 let time = value.as_ref().and_then(|value| window.pointer.find(value));
                 // An API without an upper bound also sends what comes later.
-                if time.and_then(|time| read_instant(time, &window.read_format)).is_some_and(|at| !bounds.contains(at))
+                if time
+                    .and_then(|time| read_time(time, &window.read_formats, &self.errand.scope))
+                    .is_some_and(|at| !bounds.contains(at))
                 {
                     continue;
                 }

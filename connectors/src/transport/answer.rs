@@ -20,7 +20,7 @@ pub(crate) struct Answer {
     pub(super) received: u64,
     /// When the whole of it must have come.
     pub(super) deadline: Instant,
-    pub(super) all_headers: HeaderMap,
+    pub(crate) all_headers: HeaderMap,
     pub(crate) status: u16,
     /// The final URL without secrets.
     pub(crate) url: String,

@@ -13,7 +13,7 @@ use crate::connector::Connector;
 use crate::decoding::{Decoding, Pointer};
 use crate::expression::{Scope, Template};
 use crate::manifest::{BodyManifest, Manifest, ManifestError, Method, SettingType};
-use crate::pagination::Pagination;
+use crate::pagination::{Pagination, Seen, Slot};
 use crate::stream::Stream;
 
 /// Where a value of the request travels.
@@ -187,19 +187,23 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
     let mut add = |kind, name: &str, way, value: Option<Value>, format| {
         all.push(Sent { kind, name: name.to_owned(), way, value, format });
     };
-    if let Some(window) = &stream.window {
-        for param in window.request.iter().flat_map(|request| std::iter::once(&request.from).chain(&request.until)) {
-            let name = name_of(param.as_str());
-            add(FactKind::Window, &name, way(&name), None, Some(window.sent_format.clone()));
+    if let Some((window, request)) = stream.window.as_ref().and_then(|window| Some((window, window.request.as_ref()?)))
+    {
+        let length = request.length.as_ref().map(|length| &length.param);
+        let bounds = std::iter::once(&request.from).chain(&request.until).map(|slot| (slot, true));
+        for (slot, is_bound) in bounds.chain(length.map(|slot| (slot, false))) {
+            let Some((name, way)) = slot_way(slot, &name_of) else { continue };
+            let format = window.sent_format.to_contract().filter(|_| is_bound);
+            add(FactKind::Window, &name, way, None, format);
         }
     }
-    for param in
-        paging_params(&stream.pagination).into_iter().chain(stream.chain.iter().map(|chain| chain.param.as_str()))
-    {
-        add(FactKind::Paging, param, way(param), None, None);
+    let token = stream.chain.as_ref().and_then(|chain| chain.param.as_ref());
+    for (name, way) in stream.pagination.slots().into_iter().chain(token).filter_map(|slot| slot_way(slot, &name_of)) {
+        add(FactKind::Paging, &name, way, None, None);
     }
-    if let Some(size) = &request.page_size {
-        add(FactKind::PageSize, &size.param, way(&size.param), Some(size.value.to_json()), None);
+    let size = request.page_size.as_ref();
+    if let Some((size, (name, way))) = size.and_then(|size| Some((size, slot_way(&size.param, &name_of)?))) {
+        add(FactKind::PageSize, &name, way, Some(size.value.to_json()), None);
     }
     for (name, value) in request.params.iter() {
         let name = name_of(name);
@@ -234,48 +238,65 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
     kept
 }
 
-/// The parameters that a pagination sets.
-fn paging_params(pagination: &Pagination) -> Vec<&str> {
-    match pagination {
-        Pagination::None | Pagination::NextLink(_) | Pagination::NextUrl(_) => Vec::new(),
-        Pagination::LastRecordCursor(strategy) => vec![&strategy.param],
-        Pagination::PageNumber(strategy) => vec![&strategy.param],
-        Pagination::Offset(strategy) => vec![&strategy.param],
-        Pagination::BodyToken(strategy) => vec![&strategy.param],
-        Pagination::AdvancingFrom(strategy) => paging_params(&strategy.pages),
+/// Where a slot stands in a request; a name stands wherever the manifest writes it.
+fn slot_way(slot: &Slot, name_of: &dyn Fn(&str) -> String) -> Option<(String, Way)> {
+    match slot {
+        Slot::Query(name) => Some((name_of(name.as_str()), Way::Query)),
+        Slot::Body(pointer) => {
+            let pointer = name_of(pointer.as_str());
+            let way = Way::Body(Pointer::parse(&pointer));
+            Some((pointer, way))
+        }
+        Slot::Header(name) => Some((name_of(name.as_str()), Way::Header)),
+        Slot::Name(_) => None,
     }
 }
 
 /// What a pagination reads from an answer.
 fn paging_reads(pagination: &Pagination) -> Vec<Read> {
-    let body = |pointer: &Option<Pointer>| pointer.clone().map(Read::Body);
-    let flag = |pointer: &Option<Pointer>| pointer.clone().map(Read::Flag);
+    let told = |seen: &Option<Seen>| seen.iter().flat_map(seen_reads).collect::<Vec<_>>();
+    let flag = |seen: &Option<Seen>| seen.iter().flat_map(flag_reads).collect::<Vec<_>>();
     match pagination {
         Pagination::None => Vec::new(),
         Pagination::LastRecordCursor(strategy) => {
-            vec![Read::Record(strategy.field.clone()), Read::Flag(strategy.more.clone())]
+            [vec![Read::Record(strategy.field.clone())], flag(&strategy.more)].concat()
         }
         Pagination::PageNumber(strategy) => {
-            [body(&strategy.pages), body(&strategy.total), flag(&strategy.more)].into_iter().flatten().collect()
+            [told(&strategy.pages), told(&strategy.total), flag(&strategy.more)].concat()
         }
-        Pagination::Offset(strategy) => [body(&strategy.total), flag(&strategy.more)].into_iter().flatten().collect(),
+        Pagination::Offset(strategy) => [told(&strategy.count), told(&strategy.total), flag(&strategy.more)].concat(),
         Pagination::NextLink(_) => vec![Read::Header("Link".to_owned())],
-        Pagination::NextUrl(strategy) => vec![Read::Body(strategy.url.clone())],
-        Pagination::BodyToken(strategy) => {
-            std::iter::once(Read::Body(strategy.token.clone())).chain(flag(&strategy.more)).collect()
+        Pagination::NextUrl(strategy) => [seen_reads(&strategy.url), flag(&strategy.more)].concat(),
+        Pagination::BodyToken(strategy) => [seen_reads(&strategy.token), flag(&strategy.more)].concat(),
+        Pagination::Cursor(strategy) => {
+            let values = strategy.send.iter().flat_map(|send| seen_reads(&send.value)).collect();
+            [values, flag(&strategy.more)].concat()
         }
+        Pagination::Scroll(strategy) => [seen_reads(&strategy.session), flag(&strategy.more)].concat(),
         Pagination::AdvancingFrom(strategy) => paging_reads(&strategy.pages),
     }
+}
+
+/// What must stand in an answer for this to be said.
+fn seen_reads(seen: &Seen) -> Vec<Read> {
+    let body = seen.body_fields().into_iter().map(|pointer| Read::Body(pointer.clone()));
+    let record = seen.record_fields().into_iter().map(|pointer| Read::Record(pointer.clone()));
+    let header = if let Seen::Header(name) = seen { Some(Read::Header(name.clone())) } else { None };
+    body.chain(record).chain(header).collect()
+}
+
+fn flag_reads(seen: &Seen) -> Vec<Read> {
+    if let Seen::Body(pointer) = seen { vec![Read::Flag(pointer.clone())] } else { seen_reads(seen) }
 }
 
 fn read(stream: &Stream) -> Vec<Read> {
     let mut all = paging_reads(&stream.pagination);
     if let Some(chain) = &stream.chain {
-        all.push(Read::Body(chain.next.clone()));
-        all.extend(chain.more.clone().map(Read::Flag));
+        all.extend(seen_reads(&chain.next));
+        all.extend(chain.more.iter().flat_map(flag_reads));
     }
-    let cap = stream.window.as_ref().and_then(|window| window.cap.as_ref());
-    all.extend(cap.map(|cap| Read::Body(cap.total.clone())));
+    let total = stream.window.as_ref().and_then(|window| window.cap.as_ref()?.total.as_ref());
+    all.extend(total.into_iter().flat_map(seen_reads));
     all
 }
 

@@ -5,12 +5,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 mod auth;
+mod chains;
 mod faults;
 mod formats;
+mod paging;
 mod parents;
 mod refusals;
 mod requests;
 mod server;
 mod slices;
 mod vendors;
+mod windows;
 mod work;
