@@ -107,6 +107,22 @@ pub mod layout {
         Some((Window::parse(slice, name).ok()?, generation))
     }
 
+    /// The folder of what is known of a table's log, in raw: it outlives the log.
+    pub fn table_marks_prefix(stream: &StreamName, table: &str) -> String {
+        format!("{}/_tables/{}", stream_folder(stream), encode_segment(table))
+    }
+
+    /// The n-th log that a table was begun with, in raw.
+    pub fn table_mark_path(stream: &StreamName, table: &str, number: u64) -> String {
+        format!("{}/{number}.json", table_marks_prefix(stream, table))
+    }
+
+    /// The number of the mark at `path`; `None` when it is none of `table`.
+    pub fn parse_table_mark_path(stream: &StreamName, table: &str, path: &str) -> Option<u64> {
+        let rest = path.strip_prefix(&table_marks_prefix(stream, table))?;
+        rest.strip_prefix('/')?.strip_suffix(".json")?.parse().ok()
+    }
+
     /// The quarantined records of an attempt that had too many for its receipt, in raw.
     pub fn quarantine_path(stream: &StreamName, window: &Window, generation: u64, attempt: Ulid) -> String {
         let (folder, slice) = (stream_folder(stream), slice_folder(&window.slice));
@@ -211,6 +227,9 @@ pub mod layout {
                 assert_eq!(parse_typed_path(path), None, "{path}");
             }
             assert_eq!(parse_claim_path("_headwater/ledger-x.json"), None);
+            for path in ["shop/orders/_tables/orders2/1.json", "shop/orders/_tables/orders/x.json"] {
+                assert_eq!(parse_table_mark_path(&stream, "orders", path), None, "{path}");
+            }
         }
 
         #[test]
@@ -232,6 +251,8 @@ pub mod layout {
                 );
             }
             assert_eq!(parse_claim_path(&claim_path(12)), Some(12));
+            let mark = table_mark_path(&stream, "orders", 3);
+            assert_eq!(parse_table_mark_path(&stream, "orders", &mark), Some(3));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use crate::cli::failure::Ended;
 use crate::cli::output::{number, table};
 use crate::cli::runs::at;
 use crate::cli::{Desk, run};
-use crate::run::StreamStatus;
+use crate::run::{StreamStatus, first_of};
 
 /// Gaps of a stream that are shown; the rest is counted.
 const GAPS_SHOWN: usize = 10;
@@ -18,7 +18,8 @@ pub(crate) async fn status(desk: &Desk, selection: &Selection) -> Ended {
     desk.output.data(&streams, || text(&streams));
     run::tell(desk, streams.iter().filter_map(|stream| stream.problem.as_ref()));
     let is_held = streams.iter().any(|stream| stream.held_windows > 0);
-    Ok(if is_held { ErrorKind::Quality.exit_code() } else { 0 })
+    let worst = first_of(streams.iter().filter_map(|stream| stream.problem.as_ref()).map(|problem| problem.exit_code));
+    Ok(if is_held { ErrorKind::Quality.exit_code() } else { worst.unwrap_or(0) })
 }
 
 fn text(streams: &[StreamStatus]) -> String {
@@ -53,6 +54,9 @@ fn text(streams: &[StreamStatus]) -> String {
         }
     }
     for stream in streams {
+        for warning in &stream.warnings {
+            out.push_str(&format!("\n{} warns: {warning}\n", stream.stream));
+        }
         if let Some(reason) = &stream.best_effort {
             out.push_str(&format!("\n{} is best effort: {reason}\n", stream.stream));
         }

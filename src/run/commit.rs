@@ -57,6 +57,11 @@ impl Committer {
         self.bytes += read.landed.iter().flat_map(|landed| &landed.receipt.parts).map(|part| part.size).sum::<u64>();
     }
 
+    /// The windows that the table shows after all commits so far.
+    pub(crate) fn committed(&self) -> BTreeSet<Window> {
+        self.committed.keys().cloned().collect()
+    }
+
     /// Shows what is landed of these windows, and tells the ledger.
     pub(crate) async fn commit(&mut self, windows: &[Window]) -> Result<Vec<(Window, Outcome)>, RunError> {
         let mut winners = BTreeSet::new();

@@ -1,5 +1,6 @@
 //! Turns the ledger's rows into the value that the planner reads.
 
+use chrono::TimeDelta;
 use headwater_contract::{Bounds, Digest16, Slice};
 use headwater_lake::ledger::{Facts, WindowRow, WindowState};
 
@@ -28,9 +29,25 @@ pub(crate) fn coverage_of(rows: &[WindowRow], slice: &Slice, setup: Digest16) ->
     let of_slice: Vec<&WindowRow> = rows.iter().filter(|row| row.window.slice == *slice).collect();
     let mut windows: Vec<Known> = of_slice.iter().filter_map(|row| known(row, setup)).collect();
     count_held_snapshots(&mut windows);
-    let asked = |row: &&WindowRow| Some(Resync { range: row.range(), asked_at: row.facts.resync_asked_at? });
-    let resyncs = of_slice.iter().filter_map(asked).collect();
+    let resyncs = of_slice.iter().filter_map(|row| demand(row, &of_slice)).collect();
     Coverage { slice: slice.clone(), windows, finished: Vec::new(), resyncs, are_keys_stale: false }
+}
+
+/// What a person asked of a window, unless a later reading paid it.
+fn demand(row: &WindowRow, of_slice: &[&WindowRow]) -> Option<Resync> {
+    let asked_at = row.facts.resync_asked_at?;
+    // A list is not read again under its name, a link neither once it passed: a later one pays.
+    let pays = |other: &&WindowRow| {
+        other.window.bounds > row.window.bounds && other.passed_read_at().is_some_and(|passed| passed >= asked_at)
+    };
+    let is_met = !row.owes_resync() || (row.range().is_none() && of_slice.iter().copied().any(|other| pays(&other)));
+    if is_met {
+        return None;
+    }
+    // A reading from before the demand may bear the same second.
+    let before = row.facts.standing.as_ref().filter(|standing| Some(standing.generation) <= row.facts.resync_above);
+    let before = before.map(|standing| standing.read_at + TimeDelta::milliseconds(1));
+    Some(Resync { range: row.range(), asked_at: asked_at.max(before.unwrap_or(asked_at)) })
 }
 
 fn known(row: &WindowRow, setup: Digest16) -> Option<Known> {

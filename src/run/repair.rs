@@ -7,7 +7,7 @@ use headwater_contract::{Slice, StreamName, TableName, Window, Zone};
 use headwater_lake::Lake;
 use headwater_lake::attempt::Landed;
 use headwater_lake::cleanse::{self, rebuild_cleansed};
-use headwater_lake::commit::transactions;
+use headwater_lake::commit::{CommitError, check_logs, transactions};
 use headwater_lake::ledger::{self, Lease, Unit, WindowRow};
 use headwater_lake::quarantine;
 use headwater_lake::raw::{QuarantinedRow, Reason, Receipt, Receipts, data_generation};
@@ -15,6 +15,7 @@ use ulid::Ulid;
 
 use crate::Lakehouse;
 use crate::run::commit::Committer;
+use crate::run::debts::{Debts, settle};
 use crate::run::decode::SourceDecoders;
 use crate::run::error::RunError;
 use crate::run::record::{StreamRecord, record_stream};
@@ -88,12 +89,12 @@ impl Lakehouse {
     }
 
     /// Before the log of a table that somebody deleted restarts at its URL: claims the lake anew and waits until nobody who held
-    /// a lease at that moment can still write there. A log without a transaction shows nothing, so it counts as deleted.
+    /// a lease at that moment can still write there.
     async fn make_way(&self, stream: &OpenStream) -> Result<(), RunError> {
         let raw = &self.lake.zones.raw;
-        let is_shown = !transactions(&self.lake, &stream.contract).await?.is_empty();
-        if is_shown || Receipts::new(raw).windows(&stream.contract.name).await?.is_empty() {
-            return Ok(());
+        match check_logs(&self.lake, &stream.contract).await {
+            Err(CommitError::LogGone { .. }) => {}
+            other => return Ok(other?),
         }
         self.lake.ledger.claim_next(raw).await?;
         let wait = self.lake.ledger.longest_lease().await?;
@@ -125,6 +126,7 @@ impl Lakehouse {
         let record =
             StreamRecord { contract: &stream.contract, run, windows: &windows, received: (0, 0), complete_until: None };
         record_stream(&self.lake, &self.catalog, &record).await?;
+        settle(&self.lake, &stream.contract, lease, None).await?;
         Ok(rebuilt)
     }
 
@@ -245,6 +247,7 @@ impl Lakehouse {
             times: Arc::clone(&self.times),
             listener: Arc::new(|_: &crate::run::RunEvent| {}),
         });
+        let debts = Debts::of(&self.lake, &stream.contract).await?;
         let run = self.lake.ledger.begin_run(&format!("quarantine {} {window}", stream.contract.name)).await?;
         let mut committer = Committer::new(&reader, open, run);
         let outcomes = committer.commit(std::slice::from_ref(window)).await?;
@@ -252,6 +255,7 @@ impl Lakehouse {
         let outcome = outcomes.into_iter().next().map_or(Outcome::Landed, |(_, outcome)| outcome);
         let report = serde_json::json!({ "window": window.name(), "outcome": outcome });
         self.lake.ledger.finish_run(run, "done", &report).await?;
+        debts.settle(&self.lake, &stream.contract, lease).await?;
         Ok(outcome)
     }
 

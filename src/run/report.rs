@@ -167,7 +167,7 @@ pub struct RunReport {
     pub stars: Vec<StarReport>,
     /// It was stopped before everything due was read.
     pub was_stopped: bool,
-    /// Quarantined records are an error.
+    /// Quarantined records and warnings are an error.
     pub is_strict: bool,
 }
 
@@ -193,7 +193,7 @@ impl RunReport {
         of_windows.chain(of_streams).chain(of_stars)
     }
 
-    /// The run's exit code: 0 also with quarantined rows within the contract's share (4 when strict); 4 if a window is held;
+    /// The run's exit code: 0 also with warnings and with quarantined rows within the contract's share (4 when strict); 4 if a window is held;
     /// 3 if some windows committed and some failed; otherwise the first of 77, 78, 65, 69, 4 that occurred; 75 only if nothing
     /// failed.
     pub fn exit_code(&self) -> u8 {
@@ -212,15 +212,11 @@ impl RunReport {
         if !failed.is_empty() && has_committed {
             return ErrorKind::Partial.exit_code();
         }
-        let order =
-            [ErrorKind::Access, ErrorKind::Config, ErrorKind::Source, ErrorKind::Unavailable, ErrorKind::Quality];
-        if let Some(first) = order.into_iter().map(ErrorKind::exit_code).find(|code| failed.contains(code)) {
+        if let Some(first) = first_of(failed) {
             return first;
         }
-        if let Some(other) = failed.first() {
-            return *other;
-        }
-        if self.is_strict && self.windows().any(|window| window.counts.quarantined > 0) {
+        let has_warned = self.streams.iter().any(|stream| !stream.warnings.is_empty());
+        if self.is_strict && (has_warned || self.windows().any(|window| window.counts.quarantined > 0)) {
             return ErrorKind::Quality.exit_code();
         }
         if is_parked { parked } else { 0 }
@@ -238,6 +234,14 @@ impl RunReport {
             _ => "failed",
         }
     }
+}
+
+/// Of several exit codes the one that a reader must act on first: 77, 78, 65, 69, 4, else whichever came first.
+pub fn first_of(codes: impl IntoIterator<Item = u8>) -> Option<u8> {
+    let order = [ErrorKind::Access, ErrorKind::Config, ErrorKind::Source, ErrorKind::Unavailable, ErrorKind::Quality];
+    let codes: Vec<u8> = codes.into_iter().collect();
+    let first = order.into_iter().map(ErrorKind::exit_code).find(|code| codes.contains(code));
+    first.or_else(|| codes.first().copied())
 }
 
 #[cfg(test)]
@@ -296,6 +300,11 @@ mod tests {
             (vec![failed(69), window(Outcome::Busy, 0)], false, 69),
         ] {
             assert_eq!(report(windows.clone(), strict).exit_code(), code, "{windows:?}");
+        }
+        for (strict, code) in [(false, 0), (true, 4)] {
+            let mut warned = report(vec![good()], strict);
+            warned.streams[0].warnings.push("2 keys are held by more than one window".into());
+            assert_eq!(warned.exit_code(), code);
         }
     }
 }

@@ -14,11 +14,13 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use crate::Lakehouse;
+use crate::run::debts::Debts;
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
 use crate::run::order::order;
 use crate::run::plan::{Ask, Unit};
 use crate::run::report::{Problem, RunReport, StreamReport};
+use crate::run::shared_keys::known_shared_keys;
 use crate::run::source::{OpenSource, OpenStream};
 use crate::run::source_time::Seen;
 use crate::run::stop::Stop;
@@ -26,6 +28,13 @@ use crate::run::stream::{StreamWork, Ways, plan_stream, waiting_text};
 
 /// A source whose clock is further behind ours cannot be planned by ours.
 const NEAR: TimeDelta = TimeDelta::days(1);
+
+/// How far the `Date` of an answer may lie behind the time that a plan is made by: headers have whole seconds, and a source that
+/// is two seconds behind counts as on time. A demand bears this earlier time, else the reading that meets it would seem older.
+const DATE_BEHIND: TimeDelta = TimeDelta::seconds(3);
+
+/// Streams whose tables are looked at together before a run that may have nothing to do.
+const LOOKS_AT_ONCE: usize = 8;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +45,7 @@ pub struct RunOptions {
     pub is_now: bool,
     /// Build no star.
     pub is_without_stars: bool,
-    /// Quarantined records are an error.
+    /// Quarantined records and warnings are an error.
     pub is_strict: bool,
     /// Read every window of this range again.
     pub again: Option<TimeRange>,
@@ -188,20 +197,25 @@ impl Lakehouse {
     async fn ask_again(&self, sources: &[Timed], range: TimeRange) -> Result<(), RunError> {
         for timed in sources {
             for stream in &timed.open.streams {
-                self.lake.ledger.ask_again(&stream.contract.name, Some(range), timed.ask.now).await?;
+                self.lake.ledger.ask_again(&stream.contract.name, Some(range), timed.ask.now - DATE_BEHIND).await?;
             }
         }
         Ok(())
     }
 
-    /// Whether any stream has anything due, or cannot be planned, which the run must tell.
+    /// Whether any stream has anything due, or its tables show less than its receipts say, whatever the ledger thinks.
     async fn has_work(&self, sources: &[Timed]) -> bool {
-        for timed in sources {
-            for stream in &timed.open.streams {
-                let planned = plan_stream(&self.lake.ledger, &timed.open, stream, timed.ask).await;
-                if timed.problem.is_none() && planned.is_ok_and(|plan| plan.units().next().is_some()) {
-                    return true;
-                }
+        let streams = sources.iter().flat_map(|timed| timed.open.streams.iter().map(move |stream| (timed, stream)));
+        let looks = futures::stream::iter(streams).map(|(timed, stream)| async move {
+            let planned = plan_stream(&self.lake.ledger, &timed.open, stream, timed.ask).await;
+            let is_due = timed.problem.is_none() && planned.is_ok_and(|plan| plan.units().next().is_some());
+            // What cannot be looked at is told by the run that tries.
+            is_due || Debts::of(&self.lake, &stream.contract).await.map_or(true, |debts| debts.is_any())
+        });
+        let mut looks = looks.buffer_unordered(LOOKS_AT_ONCE);
+        while let Some(has_work) = looks.next().await {
+            if has_work {
+                return true;
             }
         }
         false
@@ -224,6 +238,10 @@ impl Lakehouse {
             StreamReport { stream: stream_name, windows: vec![], waiting: vec![], warnings: vec![], problem: None };
         match plan_stream(&self.lake.ledger, &timed.open, stream, timed.ask).await {
             Ok(plan) => report.waiting = plan.waiting().map(waiting_text).collect(),
+            Err(error) => report.problem = Some(Problem::of(&error)),
+        }
+        match known_shared_keys(&self.lake.ledger, &stream.contract).await {
+            Ok(warning) => report.warnings.extend(warning),
             Err(error) => report.problem = Some(Problem::of(&error)),
         }
         if let Some(error) = &timed.problem {

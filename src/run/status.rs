@@ -6,10 +6,12 @@ use headwater_lake::ledger::{WindowRow, WindowState};
 use serde::Serialize;
 
 use crate::Lakehouse;
+use crate::run::debts::Debts;
 use crate::run::error::RunError;
 use crate::run::plan::{Unit, Why, Work};
 use crate::run::report::Problem;
 use crate::run::runner::{RunOptions, Timed};
+use crate::run::shared_keys::known_shared_keys;
 use crate::run::source::OpenStream;
 use crate::run::stream::{StreamPlan, complete_until, plan_stream, wait_text};
 
@@ -47,13 +49,18 @@ pub struct StreamStatus {
     pub read_at: Option<DateTime<Utc>>,
     /// Windows that are visible.
     pub visible_windows: usize,
+    /// Of these, windows whose rows were compared with their receipts and agree.
+    pub reconciled_windows: usize,
     /// Windows that the gate holds.
     pub held_windows: usize,
     /// Windows that are read and due again.
     pub due_again: usize,
     /// What is missing.
     pub gaps: Vec<Gap>,
-    /// What keeps the stream from being planned.
+    /// What is wrong with the stream and loses nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What keeps the stream from being planned, or is wrong with its tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
@@ -92,14 +99,25 @@ impl Lakehouse {
             complete_until: None,
             read_at: None,
             visible_windows: 0,
+            reconciled_windows: 0,
             held_windows: 0,
             due_again: 0,
             gaps: Vec::new(),
+            warnings: Vec::new(),
             problem: timed.problem.as_ref().map(Problem::of),
         };
         match plan_stream(&self.lake.ledger, &timed.open, stream, timed.ask).await {
             Ok(plan) => fill(&mut status, &plan),
             Err(error) => status.problem = Some(Problem::of(&error)),
+        }
+        // What is wrong with the tables is worse than what is wrong with the source.
+        match known_shared_keys(&self.lake.ledger, &stream.contract).await {
+            Ok(warning) => status.warnings.extend(warning),
+            Err(error) => status.problem = Some(Problem::of(&error)),
+        }
+        let debts = Debts::of(&self.lake, &stream.contract).await;
+        if let Err(error) = debts.and_then(|debts| debts.check(&stream.contract)) {
+            status.problem = Some(Problem::of(&error));
         }
         status
     }
@@ -108,6 +126,8 @@ impl Lakehouse {
 fn fill(status: &mut StreamStatus, plan: &StreamPlan) {
     let is_visible = |row: &&WindowRow| row.facts.committed.is_some() && !row.is_replaced();
     status.visible_windows = plan.rows.iter().filter(is_visible).count();
+    let is_reconciled = |row: &&WindowRow| row.state == WindowState::Reconciled;
+    status.reconciled_windows = plan.rows.iter().filter(is_reconciled).count();
     status.held_windows = plan.rows.iter().filter(|row| row.state == WindowState::Held).count();
     status.read_at = plan.rows.iter().filter_map(WindowRow::passed_read_at).max();
     status.required = plan.slices.iter().find_map(|(_, slice)| slice.required);

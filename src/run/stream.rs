@@ -15,12 +15,14 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Lakehouse;
 use crate::run::commit::Committer;
+use crate::run::debts::{Debts, Listed};
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
 use crate::run::known::{coverage_of, is_of_window};
 use crate::run::order::order;
 use crate::run::plan::{Ask, SlicePlan, Unit, Wait, Waiting, Why, Work, plan};
 use crate::run::report::{Outcome, Problem, StreamReport, WindowReport};
+use crate::run::shared_keys::look_for_shared_keys;
 use crate::run::source::{OpenSource, OpenStream};
 use crate::run::stop::Stop;
 use crate::run::window::{Order, Read, Reader, why_text};
@@ -209,7 +211,13 @@ impl StreamWork<'_> {
     }
 
     async fn work(&self, lease: &Lease, report: &mut StreamReport) -> Result<(), RunError> {
+        let lake = &self.house.lake;
+        let debts = Debts::of(lake, &self.stream.contract).await?;
+        let listed = Listed::of(lake, self.open, &self.stream.contract).await?;
         let unusable = self.adopt(lease, report).await?;
+        if !debts.receded.is_empty() {
+            lake.ledger.found(lease, &self.stream.contract.name, &debts.receded).await?;
+        }
         let planned = plan_stream(&self.house.lake.ledger, self.open, self.stream, self.ask).await?;
         let units = order(planned.units().cloned().collect(), self.ask.now);
         (self.ways.listener)(&RunEvent::Planned { stream: self.stream.contract.name.clone(), windows: units.len() });
@@ -230,9 +238,12 @@ impl StreamWork<'_> {
             since: Instant::now(),
             listener: &self.ways.listener,
         };
-        let debts = units.iter().filter(|unit| unit.why == Why::Uncommitted);
-        let debts: Vec<Window> = debts.filter_map(|unit| window_of(unit).cloned()).collect();
-        desk.owed(&debts).await?;
+        let owed = units.iter().filter(|unit| unit.why == Why::Uncommitted);
+        let owed: Vec<Window> = owed.filter_map(|unit| window_of(unit).cloned()).collect();
+        desk.owed(&owed).await?;
+        if debts.is_lagging {
+            desk.committer.commit(&[]).await?;
+        }
         let is_free = |unit: &Unit| {
             let range = window_of(unit).and_then(Window::time_range);
             let of_slice = unusable.iter().filter(|window| window.slice == unit.slice);
@@ -243,8 +254,13 @@ impl StreamWork<'_> {
         self.read_all(&reader, &planned.rows, orders, &mut desk).await?;
         let after = plan_stream(&self.house.lake.ledger, self.open, self.stream, self.ask).await?;
         desk.committer.record(self.house, complete_until(&after)).await?;
+        let committed = desk.committer.committed();
         report.waiting.extend(after.waiting().map(waiting_text));
-        Ok(())
+        report.warnings.extend(look_for_shared_keys(lake, &self.stream.contract, lease, &committed).await?);
+        if let Some(listed) = listed {
+            listed.settle(lake, lease).await?;
+        }
+        debts.settle(lake, &self.stream.contract, lease).await
     }
 
     /// Tells the ledger of readings that landed and whose runner died before it could: they are not read again. Returns the windows

@@ -13,6 +13,7 @@ use headwater_lake::steps::Step;
 
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
+use crate::run::known::is_of_window;
 use crate::run::plan::Why;
 use crate::run::report::{Outcome, Problem, WindowReport};
 use crate::run::source_time::{Seen, SourceTimes};
@@ -188,7 +189,8 @@ fn failure_of(error: &RunError, problem: &Problem) -> Failure {
         },
         fix: problem.fix.clone(),
         fingerprint: source.map_or_else(|| problem.code.clone(), SourceError::fingerprint),
-        permanent: source.is_some_and(SourceError::is_permanent),
+        // The same bytes give the same error, whoever reads them.
+        permanent: source.is_some_and(SourceError::is_permanent) || is_of_window(&problem.code),
         retry_at: None,
     }
 }
@@ -203,5 +205,25 @@ pub(crate) fn why_text(why: Why) -> &'static str {
         Why::Held => "held before",
         Why::Every => "every",
         Why::KeysStale => "keys stale",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_lake::attempt::AttemptError;
+    use headwater_lake::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_that_is_the_windows_own_is_permanent_and_a_store_that_is_down_is_not() {
+        let window = || "shop.orders t".to_owned();
+        let unbalanced = AttemptError::Unbalanced { window: window(), finding: "3 are not 4".to_owned() };
+        let down = AttemptError::Store { window: window(), source: StoreError::NotFound { path: "x".to_owned() } };
+        for (error, permanent) in [(unbalanced, true), (down, false)] {
+            let error = RunError::from(error);
+            let failure = failure_of(&error, &Problem::of(&error));
+            assert_eq!(failure.permanent, permanent, "{}", failure.code);
+        }
     }
 }

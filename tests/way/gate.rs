@@ -97,3 +97,32 @@ fn an_unknown_field_and_a_misfit_are_rescued_and_not_lost() {
     assert!(row["city"].is_null() && row["_rescued"].as_str().unwrap().contains("17"), "{row:?}");
     assert!(server.shop().request_counts()[&Endpoint::Payments] > 0);
 }
+
+/// The manifest without the lines of orders, as a project's own connector that wins over ours.
+fn without_lines(project: &Project) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/connectors/manifests/sandbox.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, rest) = text.split_once("    unnest:\n      order_lines:\n").unwrap();
+    let (_, tail) = rest.split_once("\n\n").unwrap();
+    std::fs::create_dir_all(project.path("connectors")).unwrap();
+    std::fs::write(project.path("connectors/sandbox.yaml"), format!("{head}\n{tail}")).unwrap();
+}
+
+#[test]
+fn a_child_table_that_is_declared_later_is_filled_without_a_request() {
+    let server = Server::start();
+    let project = Project::of(&server);
+    without_lines(&project);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    assert!(!project.zone("cleansed/shop/order_lines").exists());
+    std::fs::remove_file(project.path("connectors/sandbox.yaml")).unwrap();
+    let asked = server.requests();
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    assert_eq!(server.requests(), asked, "raw has the lines");
+    let lines = project.value("select count(*) as lines from cleansed.shop.order_lines");
+    assert!(lines.parse::<u64>().unwrap() > 100, "{lines}");
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    server.pass_hours(24);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    project.at_the_time_of(&server).run(&["status"]).ends_with(0);
+}

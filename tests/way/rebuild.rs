@@ -63,3 +63,91 @@ fn same(zone: &str, before: &[String], after: &[String]) {
     let different: Vec<_> = before.iter().zip(after).filter(|(one, other)| one != other).take(3).collect();
     assert!(before == after, "{zone}: {} rows before, {} after; {different:#?}", before.len(), after.len());
 }
+
+#[test]
+fn a_log_that_somebody_deleted_is_refused_by_name_until_its_table_is_rebuilt() {
+    let server = Server::start();
+    let project = Project::of(&server);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    for table in ["orders", "payments__versions", "customers"] {
+        std::fs::remove_dir_all(project.zone("cleansed").join("shop").join(table).join("_delta_log")).unwrap();
+    }
+    let (asked, files) = (server.requests(), project.files("lake"));
+    // Nothing is due, and what is wrong is told all the same.
+    let ran = project.at_the_time_of(&server).run(&["run"]).ends_with(78);
+    for stream in ["orders", "payments", "customers"] {
+        assert!(ran.both().contains(&format!("headwater rebuild cleansed shop.{stream}")), "{}", ran.both());
+    }
+    assert_eq!(
+        (server.requests(), project.files("lake")),
+        (asked, files),
+        "nothing is asked for, nothing begins a log"
+    );
+    server.pass_hours(24);
+    project.at_the_time_of(&server).run(&["run", "shop.orders"]).ends_with(78).says("log-gone");
+    for stream in ["shop.orders", "shop.payments", "shop.customers"] {
+        project.run(&["rebuild", "cleansed", stream]).ends_with(0);
+    }
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    Oracle::new(&project, &server).agrees();
+}
+
+/// Takes the last change of a table back as a RESTORE does, which leaves the transactions as they are.
+fn restore(project: &Project, table: &str) {
+    let log = project.zone("cleansed").join("shop").join(table).join("_delta_log");
+    let version = |number: usize| log.join(format!("{number:020}.json"));
+    let last = (0..).take_while(|number| version(*number).is_file()).last().unwrap();
+    let mut undone = String::new();
+    for line in std::fs::read_to_string(version(last)).unwrap().lines() {
+        let action: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(added) = action.get("add") {
+            let remove = json!({ "path": added["path"], "dataChange": true, "deletionTimestamp": 1 });
+            undone += &format!("{}\n", json!({ "remove": remove }));
+        } else if let Some(removed) = action.get("remove") {
+            let add = added_before(&log, removed["path"].as_str().unwrap());
+            undone += &format!("{}\n", json!({ "add": add }));
+        }
+    }
+    assert!(!undone.is_empty());
+    std::fs::write(version(last + 1), undone).unwrap();
+}
+
+/// The action that showed a file first.
+fn added_before(log: &std::path::Path, path: &str) -> serde_json::Value {
+    let mut commits: Vec<_> = std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).collect();
+    commits.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let texts = commits.iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let actions =
+        texts.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>());
+    let added = actions.filter_map(|action: serde_json::Value| action.get("add").cloned());
+    added.into_iter().find(|add| add["path"] == path).unwrap()
+}
+
+#[test]
+fn a_table_that_somebody_restored_is_told_until_it_is_rebuilt() {
+    let server = Server::start();
+    let project = Project::of(&server);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    server.pass_hours(24);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    let states = project.at_the_time_of(&server).run(&["status", "-o", "json"]).ends_with(0).json();
+    for stream in states.as_array().unwrap() {
+        assert_eq!(stream["reconciled_windows"], stream["visible_windows"], "{stream}");
+    }
+    restore(&project, "orders");
+    restore(&project, "payments");
+    let asked = server.requests();
+    for _ in 0..2 {
+        for command in ["status", "run"] {
+            let ran = project.at_the_time_of(&server).run(&[command]).ends_with(4).says("rows-differ");
+            for stream in ["orders", "payments"] {
+                assert!(ran.both().contains(&format!("headwater rebuild cleansed shop.{stream}")), "{}", ran.both());
+            }
+        }
+    }
+    project.run(&["rebuild", "cleansed", "shop.orders", "shop.payments"]).ends_with(0);
+    assert_eq!(server.requests(), asked);
+    Oracle::new(&project, &server).agrees();
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    project.at_the_time_of(&server).run(&["status"]).ends_with(0);
+}

@@ -234,3 +234,45 @@ fn a_week_of_downtime_is_caught_up_in_one_run() {
     project.at_the_time_of(&server).run(&["run"]).ends_with(0);
     Oracle::new(&project, &server).agrees();
 }
+
+#[test]
+fn a_reading_that_landed_behind_the_ledgers_back_is_shown_without_a_request_though_nothing_is_due() {
+    let (server, project) = loaded();
+    server.hide(Collection::Orders, "2025-03-06T00:00:00Z", "2025-03-07T00:00:00Z", 60);
+    server.pass_hours(24);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(4);
+    // What a `quarantine accept` leaves that is killed right after it created its receipt.
+    let held = latest(&project, "orders", &day(6));
+    let mut accepted = held.0.clone();
+    let generation = held.generation() + 1;
+    accepted["generation"] = json!(generation);
+    accepted["reason"] = json!("accept");
+    accepted["verdict"] = json!("passed");
+    accepted["parts_of"] = held.0["attempt"].clone();
+    accepted["attempt"] = json!("01JNZZZZZZZZZZZZZZZZZZZZZZ");
+    let folder = project.zone("raw").join("shop/orders/_receipts").join(day(6));
+    std::fs::write(folder.join(format!("g{generation}.json")), accepted.to_string()).unwrap();
+    let asked = server.requests();
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    assert_eq!(server.requests(), asked, "the reading is there already");
+    let of_the_day = format!("select count(*) as orders from cleansed.shop.orders where _window = '{}'", day(6));
+    assert_eq!(project.value(&of_the_day), held.count("loaded").to_string());
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+}
+
+#[test]
+fn a_window_that_was_asked_for_again_and_landed_is_not_read_once_more() {
+    let (server, project) = loaded();
+    let range = ["--from", "2025-03-02", "--until", "2025-03-05"];
+    let backfill = [&["backfill", "shop.events"][..], &range].concat();
+    project.at_the_time_of(&server).kill_at(&backfill, "landed").unwrap();
+    let landed = receipts(&project, "events").values().flatten().filter(|receipt| receipt.generation() == 2).count();
+    assert!(landed > 0);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    let readings = receipts(&project, "events");
+    for of_march in 2..5 {
+        assert_eq!(readings[&day(of_march)].len(), 2, "each day of the range is read again once");
+    }
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    Oracle::new(&project, &server).agrees();
+}

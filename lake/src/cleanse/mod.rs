@@ -6,8 +6,8 @@ mod shared_keys;
 mod tables;
 
 pub use rebuild::{RebuildReport, rebuild_cleansed};
-pub use reconcile::{Agreement, ReconcileReport, reconcile};
-pub use shared_keys::shared_keys;
+pub use reconcile::{Difference, ReconcileReport, reconcile};
+pub use shared_keys::{SharedKeys, shared_keys};
 pub use tables::{CleansedTable, TableRole, tables};
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::Lake;
 use crate::attempt::{Decoders, Parts, Target, begin_replay, targets};
 use crate::commit::{
     Change, CommitError, DeltaLog, Files, LiveFile, NewFile, TableSnapshot, generation_id, is_reading, new_file,
-    rebuild_keyed, unchanged_rows, windows_of,
+    rebuild_keyed, reopen, shown_generation, unchanged_rows, windows_of,
 };
-use crate::raw::{Receipt, Receipts, TypedFile, data_generation};
+use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of};
 
 /// A commit is tried so often before the runner gives way.
 const TRIES_MAX: u32 = 8;
@@ -51,47 +51,65 @@ pub async fn rebuild_cleansed(
     let targets = targets(lake, contract);
     let Some((parent, children)) = targets.split_first() else { return Ok(report) };
     let mut files = Files { lake, contract, decoders: Some(decoders), made: BTreeMap::new() };
-    let log = DeltaLog::open_or_create(&parent.store, &parent.folder, &parent.schema, &[], lake.clock.now()).await?;
+    let log = reopen(lake, contract, parent).await?;
     let snapshot = log.snapshot().await?;
     report.cut = cut(lake, contract, decoders, &snapshot).await?;
-    let mut tries = 0;
-    let chosen = loop {
+    let mut tries = 0..TRIES_MAX;
+    loop {
         let snapshot = log.snapshot().await?;
         let (chosen, beaten) = choose(lake, contract, &snapshot).await?;
         let adds = gather(contract, &mut files, &chosen, parent, &snapshot, None).await?;
-        report.rows = adds.iter().map(|file| file.rows).sum();
-        match show(lake, &log, &snapshot, parent, &adds, &chosen).await? {
-            Some(version) => {
-                report.versions.insert(parent.table.clone(), version);
-                report.beaten = beaten;
-                break chosen;
-            }
-            None => tries += 1,
+        if let Some(version) = show(lake, log.log(), &snapshot, parent, &adds, &chosen).await? {
+            report.rows = adds.iter().map(|file| file.rows).sum();
+            report.versions.insert(parent.table.clone(), version);
+            report.windows = chosen.len();
+            report.beaten = beaten;
+            break;
         }
-        if tries > TRIES_MAX {
-            return Err(CommitError::Busy { table: parent.folder.clone(), tries: TRIES_MAX });
-        }
-    };
-    report.windows = chosen.len();
+        next_try(&mut tries, parent)?;
+    }
     for child in children {
-        let log = DeltaLog::open_or_create(&child.store, &child.folder, &child.schema, &[], lake.clock.now()).await?;
-        let parents = DeltaLog::at(&parent.store, &parent.folder)?.snapshot().await?;
-        let mut tries = 0;
+        let below = reopen(lake, contract, child).await?;
+        let mut tries = 0..TRIES_MAX;
         loop {
-            let snapshot = log.snapshot().await?;
+            // The child's snapshot before the parent's: whoever shows a window in both, in between, makes this commit conflict, so no
+            // row of a window that was not looked at is taken away.
+            let snapshot = below.snapshot().await?;
+            let parents = log.snapshot().await?;
+            let chosen = shown_by(lake, contract, &parents).await?;
             let adds = gather(contract, &mut files, &chosen, child, &snapshot, Some((&parents, parent))).await?;
-            if let Some(version) = show(lake, &log, &snapshot, child, &adds, &chosen).await? {
+            if let Some(version) = show(lake, below.log(), &snapshot, child, &adds, &chosen).await? {
                 report.versions.insert(child.table.clone(), version);
                 break;
             }
-            tries += 1;
-            if tries > TRIES_MAX {
-                return Err(CommitError::Busy { table: child.folder.clone(), tries: TRIES_MAX });
-            }
+            next_try(&mut tries, child)?;
         }
     }
     report.versions.extend(rebuild_keyed(lake, contract).await?);
     Ok(report)
+}
+
+fn next_try(tries: &mut std::ops::Range<u32>, target: &Target) -> Result<(), CommitError> {
+    let busy = || CommitError::Busy { table: target.folder.clone(), tries: TRIES_MAX };
+    tries.next().map(drop).ok_or_else(busy)
+}
+
+/// The readings that the stream's own table shows: what its child tables must show, no more and no less.
+async fn shown_by(lake: &Lake, contract: &StreamContract, parents: &TableSnapshot) -> Result<Chosen, CommitError> {
+    let all = Receipts::new(&lake.zones.raw).of_stream(&contract.name).await?;
+    let mut chosen: Chosen = Vec::new();
+    for (window, receipts) in all {
+        let Some(shown) = shown_generation(&window, &parents.txns) else { continue };
+        let Some(data) = data_of(&receipts, shown).cloned() else { continue };
+        let readings = if contract.kind == StreamKind::Mutable {
+            receipts.into_iter().filter(|receipt| is_reading(receipt) && receipt.generation <= shown).collect()
+        } else {
+            vec![data]
+        };
+        chosen.push((window, readings));
+    }
+    chosen.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(chosen)
 }
 
 /// The windows that the table shall show, and those that lost to another.

@@ -1,163 +1,352 @@
-//! Compares what a table shows with what the receipts say, window by window: rows, not only transactions.
+//! Compares what the tables of a stream show with what its receipts say, window by window: rows, not only transactions.
 //!
-//! A Delta RESTORE takes rows back and leaves transactions as they are, and a person may delete files: then counts or digests
-//! differ, and a rebuild mends it.
+//! A Delta RESTORE takes rows back and leaves transactions as they are, and a person may delete files: then a file is gone, is of
+//! another generation, or holds another number of rows, and a rebuild mends it. What receipts say is asked of the ledger, which
+//! keeps it, so that a comparison reads logs and one listing a table and no receipt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use arrow_array::cast::AsArray;
-use headwater_contract::{Bounds, Digest16, DigestSum, StreamContract, StreamKind, Window};
+use headwater_contract::{Bounds, Deletes, Digest16, Slice, StreamContract, StreamKind, Window};
 
 use crate::Lake;
-use crate::attempt::{AttemptError, Target, read_rows, targets};
-use crate::commit::{CommitError, DeltaLog, Live, TableSnapshot, generation_id};
-use crate::raw::{Receipt, Receipts, data_generation};
-use crate::typing::key_digests;
+use crate::attempt::{AttemptError, Target, targets};
+use crate::commit::{CommitError, Live, TableSnapshot, find_log, keyed_agrees, keyed_targets};
+use crate::ledger::{Agreed, TableVersion, WindowRow};
+use crate::zones::layout::parse_typed_path;
 
-/// How a window's rows in the table compare with its receipts.
+/// So many differences are named in an error.
+const NAMED_MAX: usize = 3;
+
+/// What a table shows otherwise than the receipts say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Agreement {
-    /// The table shows exactly the rows of the latest reading that passed.
-    Agrees {
-        /// The rows.
-        rows: u64,
-    },
-    /// Its latest reading is not shown yet.
-    Behind {
-        /// The generation that should be shown.
-        generation: u64,
-    },
-    /// No reading has passed, another window beat it, or a newer snapshot is shown.
-    NotShown,
-    /// The table says that it shows the reading, and its rows are others.
-    Differs {
-        /// Rows that the receipt says.
-        receipt: u64,
+pub enum Difference {
+    /// A window has another number of rows.
+    Rows {
+        /// The table's path in its zone.
+        table: String,
+        /// The window.
+        window: Window,
+        /// The fewest rows that its receipts allow.
+        least: u64,
+        /// The most.
+        most: u64,
         /// Rows that the table shows.
-        table: u64,
+        found: u64,
     },
+    /// A window shows rows of another generation.
+    Generation {
+        /// The table's path in its zone.
+        table: String,
+        /// The window.
+        window: Window,
+        /// The generation that should be shown.
+        expected: u64,
+        /// A generation of which rows are shown.
+        found: u64,
+    },
+    /// Files that the log names are not there.
+    FilesGone {
+        /// The table's path in its zone.
+        table: String,
+        /// How many.
+        files: usize,
+        /// One of them.
+        first: String,
+    },
+    /// A keyed table does not show exactly the newest version of each key.
+    Keyed {
+        /// The table's path in its zone.
+        table: String,
+    },
+}
+
+impl Difference {
+    /// The window whose rows differ, where it is one.
+    pub fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Rows { window, .. } | Self::Generation { window, .. } => Some(window),
+            Self::FilesGone { .. } | Self::Keyed { .. } => None,
+        }
+    }
+
+    /// The path of the table that differs.
+    pub fn table(&self) -> &str {
+        match self {
+            Self::Rows { table, .. }
+            | Self::Generation { table, .. }
+            | Self::FilesGone { table, .. }
+            | Self::Keyed { table } => table,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows { table, window, least, most, found } if least == most => {
+                write!(f, "{table} shows {found} rows of {window}, its receipt says {least}")
+            }
+            Self::Rows { table, window, least, most, found } => {
+                write!(f, "{table} shows {found} rows of {window}, its receipts say {least} to {most}")
+            }
+            Self::Generation { table, window, expected, found } => {
+                write!(f, "{table} shows generation {found} of {window}, and generation {expected} is committed")
+            }
+            Self::FilesGone { table, files: 1, first } => write!(f, "{table} shows the file {first}, which is gone"),
+            Self::FilesGone { table, files, first } => write!(f, "{files} files of {table} are gone, such as {first}"),
+            Self::Keyed { table } => write!(f, "{table} does not show the newest version of each key"),
+        }
+    }
 }
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReconcileReport {
-    /// By window that has receipts.
-    pub windows: BTreeMap<Window, Agreement>,
+    /// Windows that are committed and agree in every table, and were not known to.
+    pub agreed: Vec<Agreed>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// The versions of the tables that agree.
+    pub versions: Vec<TableVersion>,
+    /// A table has a version that nobody has compared yet.
+    pub is_new: bool,
+    /// Tables that are not there yet.
+    absent: BTreeSet<String>,
+    /// Keyed tables that are behind their versions, and are compared when they are not.
+    behind: BTreeSet<String>,
 }
 
 impl ReconcileReport {
-    /// The windows whose rows are not those of their receipt.
-    pub fn differing(&self) -> impl Iterator<Item = &Window> {
-        self.windows
-            .iter()
-            .filter(|(_, agreement)| matches!(agreement, Agreement::Differs { .. }))
-            .map(|(window, _)| window)
+    /// Whether a keyed table is behind its versions: a refresh brings it in line.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Whether what was written to a table since then can be taken for right.
+    fn vouches_for(&self, table: &str) -> bool {
+        self.absent.contains(table) || self.versions.iter().any(|seen| seen.table == table)
+    }
+
+    fn see(&mut self, target: &Target, snapshot: &TableSnapshot, known: &BTreeMap<String, TableVersion>) {
+        let version = TableVersion {
+            table: target.table.clone(),
+            table_id: snapshot.table_id.clone(),
+            version: snapshot.version,
+        };
+        self.is_new |= known.get(&target.table) != Some(&version);
+        self.versions.push(version);
+    }
+
+    /// The differences as an error, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Differs`].
+    pub fn check(&self, contract: &StreamContract) -> Result<(), CommitError> {
+        if self.differences.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = self.differences.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        let more = self.differences.len() - named.len();
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        Err(CommitError::Differs { stream: contract.name.clone(), findings: format!("{}{more}", named.join("; ")) })
     }
 }
 
-/// Compares the window table of a stream with its receipts. With `reads_rows` keys and hashes are read and compared too, which
-/// reads the whole table; without, counts are compared.
+/// Compares every table of a stream with its receipts as the ledger knows them. Keyed tables are compared with their versions,
+/// which means to read the keys of both, where neither the ledger nor `before`, an earlier comparison after which only this
+/// runner wrote, says that they agree.
 ///
 /// # Errors
 ///
-/// [`CommitError`] when receipts or the table cannot be read.
+/// [`CommitError`] when a log, a listing or the ledger cannot be read, or a log is gone.
 pub async fn reconcile(
     lake: &Lake,
     contract: &StreamContract,
-    reads_rows: bool,
+    before: Option<&ReconcileReport>,
 ) -> Result<ReconcileReport, CommitError> {
+    let rows: Vec<WindowRow> = lake.ledger.coverage(&contract.name).await?;
+    let known = lake.ledger.compared(&contract.name).await?;
+    let known: BTreeMap<String, TableVersion> = known.into_iter().map(|seen| (seen.table.clone(), seen)).collect();
     let mut report = ReconcileReport::default();
-    let targets = targets(lake, contract);
-    let Some(target) = targets.first() else { return Ok(report) };
-    let snapshot = match DeltaLog::open(&target.store, &target.folder).await? {
-        Some(log) => Some(log.snapshot().await?),
-        None => None,
-    };
-    let live = snapshot.as_ref().map(|snapshot| Live::of(snapshot, &target.folder)).transpose()?;
-    for (window, receipts) in Receipts::new(&lake.zones.raw).of_stream(&contract.name).await? {
-        let agreement = match (data_generation(&receipts), &snapshot, &live) {
-            (Some(data), Some(snapshot), Some(live)) => {
-                let compared = Compared { contract, target, snapshot, live };
-                compared.window(&window, data, reads_rows).await?
-            }
-            (Some(data), ..) => Agreement::Behind { generation: data.generation },
-            (None, ..) => Agreement::NotShown,
+    let expected = Expected { contract, digest: contract.digest(), newest: newest_lists(&rows) };
+    let mut shown: BTreeMap<Window, BTreeMap<String, u64>> = BTreeMap::new();
+    for (place, target) in targets(lake, contract).iter().enumerate() {
+        let Some(log) = find_log(lake, contract, target).await? else {
+            report.absent.insert(target.table.clone());
+            continue;
         };
-        report.windows.insert(window, agreement);
+        let snapshot = log.snapshot().await?;
+        report.differences.extend(files_gone(target, &snapshot).await?);
+        let live = Live::of(&snapshot, &target.folder)?;
+        for row in &rows {
+            let found = live.of_window(&row.window).map(|file| file.rows.unwrap_or(0)).sum();
+            report.differences.extend(expected.difference(row, target, place > 0, &live, found));
+            shown.entry(row.window.clone()).or_default().insert(target.table.clone(), found);
+        }
+        report.see(target, &snapshot, &known);
     }
+    for target in keyed_targets(lake, contract) {
+        compare_keyed(lake, contract, &target, &known, before, &mut report).await?;
+    }
+    let differing: BTreeSet<String> = report
+        .differences
+        .iter()
+        .map(|difference| difference.table().to_owned())
+        .chain(report.behind.clone())
+        .collect();
+    report.versions.retain(|seen| !differing.iter().any(|table| table.rsplit('/').next() == Some(&seen.table)));
+    let odd: BTreeSet<&Window> = report.differences.iter().filter_map(Difference::window).collect();
+    let mut agreed = Vec::new();
+    for row in rows.iter().filter(|row| is_shown(row) && !odd.contains(&row.window)) {
+        let Some(generation) = row.facts.committed.filter(|_| row.facts.reconciled != row.facts.committed) else {
+            continue;
+        };
+        let shown_rows = if expected.is_exact() { None } else { shown.remove(&row.window) };
+        agreed.push(Agreed { window: row.window.clone(), generation, shown_rows: shown_rows.unwrap_or_default() });
+    }
+    report.agreed = agreed;
     Ok(report)
 }
 
-struct Compared<'a> {
-    contract: &'a StreamContract,
-    target: &'a Target,
-    snapshot: &'a TableSnapshot,
-    live: &'a Live,
+async fn compare_keyed(
+    lake: &Lake,
+    contract: &StreamContract,
+    target: &Target,
+    known: &BTreeMap<String, TableVersion>,
+    before: Option<&ReconcileReport>,
+    report: &mut ReconcileReport,
+) -> Result<(), CommitError> {
+    let Some(log) = find_log(lake, contract, target).await? else {
+        report.absent.insert(target.table.clone());
+        return Ok(());
+    };
+    let snapshot = log.snapshot().await?;
+    report.differences.extend(files_gone(target, &snapshot).await?);
+    let is_known = known
+        .get(&target.table)
+        .is_some_and(|seen| seen.table_id == snapshot.table_id && seen.version == snapshot.version);
+    if !is_known && !before.is_some_and(|before| before.vouches_for(&target.table)) {
+        match keyed_agrees(lake, contract, target, &snapshot).await? {
+            Some(true) => {}
+            Some(false) => report.differences.push(Difference::Keyed { table: target.folder.clone() }),
+            None => drop(report.behind.insert(target.folder.clone())),
+        }
+    }
+    report.see(target, &snapshot, known);
+    Ok(())
 }
 
-impl Compared<'_> {
-    async fn window(&self, window: &Window, data: &Receipt, reads_rows: bool) -> Result<Agreement, CommitError> {
-        let behind = Agreement::Behind { generation: data.generation };
-        let shown = self.snapshot.txn(&window.txn_id());
-        let generation = match &window.bounds {
-            Bounds::Snapshot { read_at } => match shown {
-                Some(shown) if shown > read_at.timestamp_millis() => return Ok(Agreement::NotShown),
-                Some(shown) if shown == read_at.timestamp_millis() => self.snapshot.txn(&generation_id(window)),
-                _ => None,
-            },
-            _ => shown,
-        };
-        let Some(generation) = generation.and_then(|generation| u64::try_from(generation).ok()) else {
-            return Ok(if self.is_beaten(window) { Agreement::NotShown } else { behind });
-        };
-        if generation < data.generation {
-            return Ok(behind);
+/// The files that the log names and the folder lacks. One listing.
+async fn files_gone(target: &Target, snapshot: &TableSnapshot) -> Result<Option<Difference>, CommitError> {
+    let listed = target.store.list(&target.folder).await;
+    let listed = listed.map_err(|source| AttemptError::Store { window: target.folder.clone(), source })?;
+    let there: BTreeSet<&str> = listed.iter().map(|entry| entry.path.as_str()).collect();
+    let is_gone = |path: &&str| !there.contains(format!("{}/{path}", target.folder).as_str());
+    let gone: Vec<&str> = snapshot.files.iter().map(|file| file.path.as_str()).filter(is_gone).collect();
+    let first = gone.first().map(|first| (*first).to_owned());
+    Ok(first.map(|first| Difference::FilesGone { table: target.folder.clone(), files: gone.len(), first }))
+}
+
+/// Whether the ledger says that the tables show the latest reading of the window.
+fn is_shown(row: &WindowRow) -> bool {
+    let data = row.facts.standing.as_ref().and_then(|standing| standing.data_generation);
+    !row.is_replaced() && data.is_some() && row.facts.committed == data
+}
+
+/// The newest list of each slice that is shown; the rows of older ones are gone.
+fn newest_lists(rows: &[WindowRow]) -> BTreeSet<Window> {
+    let mut newest: BTreeMap<&Slice, &Window> = BTreeMap::new();
+    let is_list = |row: &&WindowRow| matches!(row.window.bounds, Bounds::Snapshot { .. });
+    for row in rows.iter().filter(is_list).filter(|row| row.facts.committed.is_some()) {
+        let known = newest.entry(&row.window.slice).or_insert(&row.window);
+        *known = (*known).max(&row.window);
+    }
+    newest.into_values().cloned().collect()
+}
+
+/// What the receipts of a stream's windows let its tables show.
+struct Expected<'a> {
+    contract: &'a StreamContract,
+    digest: Digest16,
+    newest: BTreeSet<Window>,
+}
+
+impl Expected<'_> {
+    /// Whether receipts alone say how many rows a window has: of versions, those that say nothing new are left out.
+    fn is_exact(&self) -> bool {
+        self.contract.kind != StreamKind::Mutable
+    }
+
+    /// How the rows of a window in one table differ from what its receipts say, if they do.
+    fn difference(
+        &self,
+        row: &WindowRow,
+        target: &Target,
+        is_child: bool,
+        live: &Live,
+        found: u64,
+    ) -> Option<Difference> {
+        let (table, window) = (target.folder.clone(), row.window.clone());
+        let (least, most) = self.bounds(row, &target.table, is_child)?;
+        if found < least || found > most {
+            return Some(Difference::Rows { table, window, least, most, found });
         }
-        let table: u64 = self.live.of_window(window).map(|file| file.rows.unwrap_or(0)).sum();
-        // Of a mutable stream the table leaves out rows that say nothing new, so it may show fewer.
-        if self.contract.kind == StreamKind::Mutable {
-            return Ok(Agreement::Agrees { rows: table });
+        let expected = row.facts.standing.as_ref()?.rows_generation.filter(|_| self.is_exact())?;
+        let generations = live.of_window(&row.window).filter_map(|file| parse_typed_path(&file.path));
+        let found = generations.map(|typed| typed.generation).find(|found| *found != expected)?;
+        Some(Difference::Generation { table, window, expected, found })
+    }
+
+    /// The fewest and the most rows of a window that a table may show; `None` when nothing can be said.
+    fn bounds(&self, row: &WindowRow, table: &str, is_child: bool) -> Option<(u64, u64)> {
+        if row.is_replaced() {
+            return Some((0, 0));
         }
-        let is_equal = table == data.counts.loaded && (!reads_rows || self.digest(window).await? == data.digest);
-        Ok(if is_equal {
-            Agreement::Agrees { rows: table }
-        } else {
-            Agreement::Differs { receipt: data.counts.loaded, table }
+        let standing = row.facts.standing.as_ref().filter(|_| is_shown(row))?;
+        if matches!(row.window.bounds, Bounds::Snapshot { .. }) && !self.newest.contains(&row.window) {
+            return Some((0, 0));
+        }
+        let rows = standing.rows.get(table).copied();
+        // A child table that the contract gained is not in receipts of before.
+        let is_present = standing.contract == self.digest;
+        let rows = if is_present { rows.unwrap_or_default() } else { rows? };
+        if self.is_exact() {
+            return Some((rows.shown, rows.shown));
+        }
+        let seen = row.facts.shown_rows.get(table).filter(|_| row.facts.reconciled == row.facts.committed);
+        if let Some(seen) = seen {
+            return Some((*seen, *seen));
+        }
+        if !is_present {
+            return None;
+        }
+        Some(match (is_child, self.keeps()) {
+            (true, _) | (false, Keeps::Some) => (0, rows.all),
+            (false, Keeps::First) => (rows.first, rows.all),
+            (false, Keeps::All) => (rows.all, rows.all),
         })
     }
 
-    fn is_beaten(&self, window: &Window) -> bool {
-        let Some(range) = window.time_range() else { return false };
-        let overlaps = |other: &Window| {
-            other.slice == window.slice
-                && other != window
-                && other.time_range().is_some_and(|theirs| theirs.overlaps(&range))
-        };
-        crate::commit::windows_of(self.snapshot).iter().chain(self.live.windows()).any(overlaps)
-    }
-
-    async fn digest(&self, window: &Window) -> Result<DigestSum, CommitError> {
-        let names: Vec<&str> = self.contract.key.iter().map(String::as_str).collect();
-        let columns: Vec<&str> = names.iter().copied().chain(["_row_hash"]).collect();
-        let mut sum = DigestSum::default();
-        for file in self.live.of_window(window) {
-            let path = format!("{}/{}", self.target.folder, file.path);
-            for batch in read_rows(&self.target.store, &path, Some(&columns)).await? {
-                let batch =
-                    batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
-                let keys: Vec<_> = names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
-                let keys =
-                    if keys.is_empty() { vec![None; batch.num_rows()] } else { key_digests(&keys, batch.num_rows()) };
-                let Some(hashes) = batch.column_by_name("_row_hash").and_then(|column| column.as_string_opt::<i32>())
-                else {
-                    continue;
-                };
-                for (row, key) in keys.into_iter().enumerate() {
-                    let hash: Digest16 = serde_json::from_value(hashes.value(row).into()).unwrap_or_default();
-                    sum.add(key.unwrap_or_default(), hash);
-                }
-            }
+    /// Which rows of a versioned window are surely shown.
+    fn keeps(&self) -> Keeps {
+        let contract = self.contract;
+        if contract.key.is_empty() || matches!(contract.deletes, Deletes::KeyList { .. }) {
+            return Keeps::All;
         }
-        Ok(sum)
+        let field = contract.window.as_ref().map(|policy| policy.field.as_str());
+        let is_own = contract.version_field.as_deref().is_none_or(|version| Some(version) == field);
+        if is_own && !contract.key_is_stream_wide { Keeps::First } else { Keeps::Some }
     }
+}
+
+/// Which rows of the readings of a versioned window are surely in the table of versions.
+enum Keeps {
+    /// All of them.
+    All,
+    /// Those of the first reading: no other window can hold their versions.
+    First,
+    /// Another window may hold the same version.
+    Some,
 }

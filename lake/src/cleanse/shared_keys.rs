@@ -1,51 +1,134 @@
 //! Looks for keys that two windows of a stream hold: then its kind is wrong, because its rows move.
 //!
 //! An order that is filed under the time of its last change is no event. Nothing is lost by the wrong kind, but both rows show.
+//! Only keys of windows that were just committed are looked for, among themselves and in the files nearest in time whose statistics
+//! leave it open; rows that move do so all the time, so a bounded look finds them soon.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use headwater_contract::{Digest16, StreamContract, StreamKind, Window};
 
 use crate::Lake;
-use crate::attempt::{AttemptError, read_rows, targets};
-use crate::commit::{CommitError, DeltaLog, Live, PASS_KEYS, is_of_pass, key_columns};
+use crate::attempt::{AttemptError, Target, read_rows, targets};
+use crate::commit::{CommitError, DeltaLog, Live, LiveFile, PASS_KEYS, is_of_pass, key_columns, may_share};
 use crate::typing::key_digests;
 
-/// How many keys of an events or restating stream more than one window shows. Reads the key columns of the whole table.
+/// Of more keys than this many passes hold, one pass looks at its share.
+const PASSES_MAX: u64 = 4;
+/// So many rows of other windows are looked at.
+const OTHER_ROWS_MAX: u64 = 1_000_000;
+/// So many windows are named, and one more.
+const WINDOWS_MAX: usize = 8;
+
+/// Keys that more than one window shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedKeys {
+    /// How many were found.
+    pub keys: u64,
+    /// Some of the windows that hold them.
+    pub windows: BTreeSet<Window>,
+}
+
+/// Looks for keys of `windows` that another window of an events or restating stream shows too. Reads key columns only.
 ///
 /// # Errors
 ///
 /// [`CommitError`] when the table cannot be read.
-pub async fn shared_keys(lake: &Lake, contract: &StreamContract) -> Result<u64, CommitError> {
+pub async fn shared_keys(
+    lake: &Lake,
+    contract: &StreamContract,
+    windows: &BTreeSet<Window>,
+) -> Result<SharedKeys, CommitError> {
+    let mut shared = SharedKeys::default();
     let has_keys = matches!(contract.kind, StreamKind::Events | StreamKind::Restating) && !contract.key.is_empty();
     let targets = targets(lake, contract);
-    let Some(target) = targets.first().filter(|_| has_keys) else { return Ok(0) };
-    let Some(log) = DeltaLog::open(&target.store, &target.folder).await? else { return Ok(0) };
-    let snapshot = log.snapshot().await?;
-    let live = Live::of(&snapshot, &target.folder)?;
-    let windows: Vec<&Window> = live.windows().collect();
+    let Some(target) = targets.first().filter(|_| has_keys && !windows.is_empty()) else { return Ok(shared) };
+    let Some(log) = DeltaLog::open(&target.store, &target.folder).await? else { return Ok(shared) };
+    let live = Live::of(&log.snapshot().await?, &target.folder)?;
     let names = key_columns(contract);
-    let passes = snapshot.rows().unwrap_or(PASS_KEYS).div_ceil(PASS_KEYS).max(1);
-    let mut shared = 0;
-    for pass in 0..passes {
-        let (mut first, mut twice): (HashMap<Digest16, usize>, HashSet<Digest16>) = (HashMap::new(), HashSet::new());
-        for (place, window) in windows.iter().enumerate() {
-            for file in live.of_window(window) {
-                let path = format!("{}/{}", target.folder, file.path);
-                for batch in read_rows(&target.store, &path, Some(&names)).await? {
-                    let batch =
-                        batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
-                    let columns: Vec<_> = names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
-                    let keys = key_digests(&columns, batch.num_rows()).into_iter().flatten();
-                    for key in keys.filter(|key| is_of_pass(*key, pass, passes)) {
-                        if *first.entry(key).or_insert(place) != place {
-                            twice.insert(key);
-                        }
+    let new: Vec<(&Window, &LiveFile)> =
+        windows.iter().flat_map(|window| live.of_window(window).map(move |file| (window, file))).collect();
+    let others = nearest(contract, &live, windows, &new);
+    let passes = new.iter().map(|(_, file)| file.rows.unwrap_or(PASS_KEYS)).sum::<u64>().div_ceil(PASS_KEYS).max(1);
+    let looked = if passes <= PASSES_MAX { passes } else { 1 };
+    for pass in 0..looked {
+        let mut held: HashMap<Digest16, &Window> = HashMap::new();
+        let mut twice: HashSet<Digest16> = HashSet::new();
+        for (window, file) in &new {
+            keys_of(target, file, &names, |key| {
+                if is_of_pass(key, pass, passes) {
+                    let first = *held.entry(key).or_insert(window);
+                    if first != *window && twice.insert(key) {
+                        name(&mut shared.windows, [first, window]);
                     }
                 }
-            }
+            })
+            .await?;
         }
-        shared += twice.len() as u64;
+        for (window, file) in &others {
+            keys_of(target, file, &names, |key| {
+                if let Some(first) = held.get(&key)
+                    && twice.insert(key)
+                {
+                    name(&mut shared.windows, [first, window]);
+                }
+            })
+            .await?;
+        }
+        shared.keys += twice.len() as u64;
     }
     Ok(shared)
+}
+
+fn name(named: &mut BTreeSet<Window>, pair: [&Window; 2]) {
+    if named.len() < WINDOWS_MAX {
+        named.extend(pair.into_iter().cloned());
+    }
+}
+
+/// The files of other windows that may hold a key of the new ones: nearest in time first, up to a bounded number of rows.
+fn nearest<'a>(
+    contract: &StreamContract,
+    live: &'a Live,
+    windows: &BTreeSet<Window>,
+    new: &[(&Window, &LiveFile)],
+) -> Vec<(&'a Window, &'a LiveFile)> {
+    let slices: BTreeSet<&str> = windows.iter().map(|window| window.slice.as_str()).collect();
+    let is_near_slice = |window: &Window| contract.key_is_stream_wide || slices.contains(window.slice.as_str());
+    let starts: Vec<i64> = windows.iter().filter_map(start).collect();
+    let distance = |window: &Window| {
+        start(window).and_then(|at| starts.iter().map(|other| at.abs_diff(*other)).min()).unwrap_or(u64::MAX)
+    };
+    let may_hold =
+        |file: &LiveFile| new.iter().any(|(_, new)| contract.key.iter().all(|column| may_share(column, new, file)));
+    let mut by_distance: BTreeMap<u64, Vec<(&Window, &LiveFile)>> = BTreeMap::new();
+    for window in live.windows().filter(|window| !windows.contains(*window) && is_near_slice(window)) {
+        by_distance.entry(distance(window)).or_default().extend(live.of_window(window).map(|file| (window, file)));
+    }
+    let mut rows = 0_u64;
+    let near = by_distance.into_values().flatten().filter(|(_, file)| may_hold(file));
+    near.take_while(|(_, file)| {
+        rows = rows.saturating_add(file.rows.unwrap_or(PASS_KEYS));
+        rows <= OTHER_ROWS_MAX
+    })
+    .collect()
+}
+
+fn start(window: &Window) -> Option<i64> {
+    window.time_range().map(|range| range.from().timestamp())
+}
+
+async fn keys_of(
+    target: &Target,
+    file: &LiveFile,
+    names: &[&str],
+    mut see: impl FnMut(Digest16),
+) -> Result<(), CommitError> {
+    let path = format!("{}/{}", target.folder, file.path);
+    for batch in read_rows(&target.store, &path, Some(names)).await? {
+        let batch = batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
+        let columns: Vec<_> = names.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
+        key_digests(&columns, batch.num_rows()).into_iter().flatten().for_each(&mut see);
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! A commit has three outcomes: done, lost to another writer, unknown. The last two are treated alike: nothing is sent again, a
 //! new snapshot says what happened.
 
-use headwater_contract::{ErrorKind, Explain};
+use headwater_contract::{ErrorKind, Explain, StreamName};
 use thiserror::Error;
 
 use crate::attempt::AttemptError;
@@ -34,6 +34,22 @@ pub enum CommitError {
         /// The file.
         path: String,
     },
+    /// The log of a table is gone, or another one lies in its place.
+    #[error("the log of `{table}` is gone, or another one lies in its place")]
+    LogGone {
+        /// The table's path in its zone.
+        table: String,
+        /// The stream that it belongs to.
+        stream: StreamName,
+    },
+    /// Tables show other rows than the receipts say.
+    #[error("the tables of `{stream}` show other rows than its receipts say: {findings}")]
+    Differs {
+        /// The stream.
+        stream: StreamName,
+        /// What differs, in words.
+        findings: String,
+    },
     /// Other writers were first every time.
     #[error("other writers were first at `{table}` {tries} times in a row")]
     Busy {
@@ -59,7 +75,11 @@ impl CommitError {
             Self::Receipt(error) => Some(error),
             Self::Ledger(error) => Some(error),
             Self::Rows(error) => Some(error),
-            Self::FileGone { .. } | Self::Busy { .. } | Self::ForeignFile { .. } => None,
+            Self::FileGone { .. }
+            | Self::LogGone { .. }
+            | Self::Differs { .. }
+            | Self::Busy { .. }
+            | Self::ForeignFile { .. } => None,
         }
     }
 }
@@ -68,6 +88,8 @@ impl Explain for CommitError {
     fn code(&self) -> &'static str {
         match self {
             Self::FileGone { .. } => "typed-file-gone",
+            Self::LogGone { .. } => "log-gone",
+            Self::Differs { .. } => "rows-differ",
             Self::Busy { .. } => "table-busy",
             Self::ForeignFile { .. } => "foreign-file",
             _ => self.inner().map_or("commit", Explain::code),
@@ -78,7 +100,8 @@ impl Explain for CommitError {
         match self {
             Self::FileGone { .. } => ErrorKind::Unavailable,
             Self::Busy { .. } => ErrorKind::Parked,
-            Self::ForeignFile { .. } => ErrorKind::Config,
+            Self::Differs { .. } => ErrorKind::Quality,
+            Self::ForeignFile { .. } | Self::LogGone { .. } => ErrorKind::Config,
             _ => self.inner().map_or(ErrorKind::Internal, Explain::kind),
         }
     }
@@ -86,7 +109,8 @@ impl Explain for CommitError {
     fn place(&self) -> String {
         match self {
             Self::FileGone { table, path } | Self::ForeignFile { table, path } => format!("table {table}, file {path}"),
-            Self::Busy { table, .. } => format!("table {table}"),
+            Self::Busy { table, .. } | Self::LogGone { table, .. } => format!("table {table}"),
+            Self::Differs { stream, .. } => stream.to_string(),
             _ => self.inner().map(Explain::place).unwrap_or_default(),
         }
     }
@@ -95,6 +119,9 @@ impl Explain for CommitError {
         match self {
             Self::FileGone { .. } | Self::ForeignFile { .. } => {
                 "run `headwater rebuild cleansed` for this stream: raw has everything".to_owned()
+            }
+            Self::LogGone { stream, .. } | Self::Differs { stream, .. } => {
+                format!("run `headwater rebuild cleansed {stream}`: raw has everything")
             }
             Self::Busy { .. } => "run again when the other writers are done".to_owned(),
             _ => self.inner().map(Explain::fix).unwrap_or_default(),

@@ -20,6 +20,7 @@ use super::CommitError;
 use super::deletes::{Asked, DeleteRule};
 use super::keyed_children::refresh_children;
 use super::log::{Change, DeltaLog, LiveFile, TableSnapshot};
+use super::marks::{self, KnownLog};
 use super::unchanged::{PASS_KEYS, at, integers, named, times};
 use super::window_table::{TRIES_MAX, is_of_pass, key_columns, new_file};
 use crate::Lake;
@@ -83,6 +84,25 @@ async fn refresh(
     Ok(written)
 }
 
+/// The log of a keyed table; a table that is made anew may begin another.
+pub(super) async fn begun(
+    lake: &Lake,
+    contract: &StreamContract,
+    target: &Target,
+    anew: bool,
+) -> Result<KnownLog, CommitError> {
+    if anew { marks::reopen(lake, contract, target).await } else { marks::open(lake, contract, target).await }
+}
+
+/// The keyed tables of a stream: its own, then its children's. None unless it is versioned and has a key.
+pub(crate) fn keyed_targets(lake: &Lake, contract: &StreamContract) -> Vec<Target> {
+    if !contract.kind.is_versioned() || contract.key.is_empty() {
+        return Vec::new();
+    }
+    let children = contract.children.iter().map(|child| keyed_target(lake, contract, Some(child)));
+    std::iter::once(keyed_target(lake, contract, None)).chain(children).collect()
+}
+
 /// The keyed table of the stream, or of one of its children.
 fn keyed_target(lake: &Lake, contract: &StreamContract, child: Option<&ChildTable>) -> Target {
     let (table, schema) = match child {
@@ -103,10 +123,11 @@ pub(super) fn versions_folder(contract: &StreamContract, child: Option<&ChildTab
     table_folder(contract, &child.map_or_else(|| contract.window_table(), |child| child_table(contract, &child.name)))
 }
 
-struct Keyed<'a> {
-    lake: &'a Lake,
-    contract: &'a Arc<StreamContract>,
-    target: &'a Target,
+/// The keyed table of a stream.
+pub(super) struct Keyed<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) contract: &'a StreamContract,
+    pub(super) target: &'a Target,
 }
 
 /// What of two tables a refresh looks at.
@@ -139,8 +160,7 @@ impl Keyed<'_> {
         let Some(versions) = DeltaLog::open(store, &versions_folder(self.contract, None)).await? else {
             return Ok(None);
         };
-        let now = self.lake.clock.now();
-        let log = DeltaLog::open_or_create(store, &self.target.folder, &self.target.schema, &[], now).await?;
+        let log = begun(self.lake, self.contract, self.target, anew).await?;
         for _ in 0..TRIES_MAX {
             // What is committed to is looked at before what is applied: whoever applies something newer in between makes the commit
             // conflict, so older versions and older lists never follow newer ones.
@@ -163,7 +183,7 @@ impl Keyed<'_> {
             change.txns.extend(rule.txns.iter().cloned());
             self.lake.ledger.check_owner(&self.lake.zones.raw).await?;
             self.lake.steps.reached(Step::BeforeKeyed).await;
-            match log.commit(&snapshot, change, self.lake.clock.now()).await {
+            match log.log().commit(&snapshot, change, self.lake.clock.now()).await {
                 Ok(version) => return Ok(Some(version)),
                 Err(error) if error.asks_again() => {
                     tracing::info!(table = self.target.table, %error, "asking the table again");
@@ -266,7 +286,12 @@ impl Keyed<'_> {
         Ok((winners, dropped))
     }
 
-    async fn scan(&self, path: &str, mut see: impl FnMut(usize, Digest16, Order)) -> Result<(), CommitError> {
+    /// Shows each row of a file of versions, or of the keyed table, with its key and what orders it.
+    pub(super) async fn scan(
+        &self,
+        path: &str,
+        mut see: impl FnMut(usize, Digest16, Order),
+    ) -> Result<(), CommitError> {
         let keys = key_columns(self.contract);
         let version = self.version_column();
         let mut columns = keys.clone();

@@ -13,7 +13,7 @@ use headwater_contract::{ChildTable, Digest16, StreamContract};
 use ulid::Ulid;
 
 use super::CommitError;
-use super::keyed::{Marks, changed, dated, deleted, mark, touch_small, versions_folder};
+use super::keyed::{Marks, begun, changed, dated, deleted, mark, touch_small, versions_folder};
 use super::log::{Change, DeltaLog, LiveFile, TableSnapshot};
 use super::unchanged::{PASS_KEYS, integers, named};
 use super::window_table::{TRIES_MAX, is_of_pass, new_file};
@@ -27,12 +27,13 @@ use crate::zones::layout::parse_typed_path;
 const IDENTITY: [&str; 4] = ["_slice", "_window", "_generation", "_ordinal"];
 
 /// A window's reading, as slice, window name and generation.
-type Reading = (String, String, i64);
+pub(super) type Reading = (String, String, i64);
 
-struct Children<'a> {
-    lake: &'a Lake,
-    parent: &'a Target,
-    target: &'a Target,
+/// The keyed table of a child, with its parent's.
+pub(super) struct Children<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) parent: &'a Target,
+    pub(super) target: &'a Target,
 }
 
 /// Brings the keyed table of `child` in line with its parent's. Returns the version that was written, if any.
@@ -48,7 +49,7 @@ pub(super) async fn refresh_children(
     let children = Children { lake, parent, target };
     let Some(versions) = DeltaLog::open(store, &versions_folder(contract, Some(child))).await? else { return Ok(None) };
     let Some(parents) = DeltaLog::open(store, &parent.folder).await? else { return Ok(None) };
-    let log = DeltaLog::open_or_create(store, &target.folder, &target.schema, &[], lake.clock.now()).await?;
+    let log = begun(lake, contract, target, anew).await?;
     for _ in 0..TRIES_MAX {
         // The table itself first, so that whoever applies something newer in between makes the commit conflict.
         let snapshot = log.snapshot().await?;
@@ -64,7 +65,7 @@ pub(super) async fn refresh_children(
         let mut change = children.change((&versions, &source, since.0), (&parents, &shown, since.1), &snapshot).await?;
         change.txns = vec![(of_source, source.version), (of_parent, shown.version)];
         lake.ledger.check_owner(&lake.zones.raw).await?;
-        match log.commit(&snapshot, change, lake.clock.now()).await {
+        match log.log().commit(&snapshot, change, lake.clock.now()).await {
             Ok(version) => return Ok(Some(version)),
             Err(error) if error.asks_again() => tracing::info!(table = target.table, %error, "asking the table again"),
             Err(error) => return Err(error.into()),
@@ -264,7 +265,8 @@ impl Children<'_> {
         Ok(())
     }
 
-    async fn scan(
+    /// Shows each row of a file with the identity of its parent.
+    pub(super) async fn scan(
         &self,
         folder: &str,
         path: &str,

@@ -8,8 +8,10 @@ mod deletes;
 mod error;
 mod files;
 mod keyed;
+mod keyed_check;
 mod keyed_children;
 mod log;
+mod marks;
 mod txns;
 mod unchanged;
 mod window_table;
@@ -23,15 +25,20 @@ pub use error::{CommitError, LogError};
 pub use keyed::{rebuild_keyed, refresh_keyed};
 pub use log::{Change, DeltaLog, LiveFile, NewFile, TableSnapshot};
 
-pub(crate) use files::Files;
-pub(crate) use unchanged::{PASS_KEYS, unchanged_rows};
-pub(crate) use window_table::{Live, generation_id, is_of_pass, is_reading, key_columns, new_file, windows_of};
+pub(crate) use files::{Files, rows_generation};
+pub(crate) use keyed::keyed_targets;
+pub(crate) use keyed_check::keyed_agrees;
+pub(crate) use marks::{find as find_log, reopen};
+pub(crate) use unchanged::{PASS_KEYS, may_share, unchanged_rows};
+pub(crate) use window_table::{
+    Live, generation_id, is_of_pass, is_reading, key_columns, new_file, shown_generation, windows_of,
+};
 
 use crate::Lake;
 use crate::attempt::{Decoders, table_folder, targets};
 use crate::raw::{Receipts, data_generation};
 use crate::steps::Step;
-use window_table::WindowTable;
+use window_table::{WindowTable, lagging};
 
 /// What a commit did with one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +125,7 @@ pub async fn commit_windows_with(
     let mut report = CommitReport::default();
     let targets = targets(lake, contract);
     let Some((parent, children)) = targets.split_first() else { return Ok(report) };
-    if windows.is_empty() && DeltaLog::open(&parent.store, &parent.folder).await?.is_none() {
+    if windows.is_empty() && marks::find(lake, contract, parent).await?.is_none() {
         return Ok(report);
     }
     let files = Files { lake, contract, decoders, made: BTreeMap::new() };
@@ -140,6 +147,49 @@ pub async fn commit_windows_with(
         report.lists_due = lists_due(lake, contract, &report).await?;
     }
     Ok(report)
+}
+
+/// Fails when the log of a table of the stream is gone, or not the one that the table was begun with: nobody may write to it
+/// before a rebuild.
+///
+/// # Errors
+///
+/// [`CommitError::LogGone`], or why raw or a log cannot be read.
+pub async fn check_logs(lake: &Lake, contract: &StreamContract) -> Result<(), CommitError> {
+    for target in targets(lake, contract).into_iter().chain(keyed_targets(lake, contract)) {
+        if let Some(log) = marks::find(lake, contract, &target).await? {
+            log.snapshot().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a child table shows less than the stream's own, or a keyed table was never made: what a runner that was killed between
+/// two commits left to do, or a table that the contract gained.
+///
+/// # Errors
+///
+/// [`CommitError`] when a log cannot be read.
+pub async fn is_lagging(lake: &Lake, contract: &StreamContract) -> Result<bool, CommitError> {
+    let targets = targets(lake, contract);
+    let Some((parent, children)) = targets.split_first() else { return Ok(false) };
+    let Some(log) = marks::find(lake, contract, parent).await? else { return Ok(false) };
+    let shown = log.snapshot().await?;
+    for child in children {
+        let is_behind = match marks::find(lake, contract, child).await? {
+            Some(log) => !lagging(&shown, &log.snapshot().await?.txns).is_empty(),
+            None => !lagging(&shown, &BTreeMap::new()).is_empty(),
+        };
+        if is_behind {
+            return Ok(true);
+        }
+    }
+    for keyed in keyed_targets(lake, contract) {
+        if marks::find(lake, contract, &keyed).await?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What the table of a stream's windows holds, by app id: what a ledger is made from again.

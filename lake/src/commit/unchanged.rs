@@ -133,6 +133,12 @@ pub(super) fn at(values: &[i64], row: usize) -> i64 {
     values.get(row).copied().unwrap_or(i64::MIN)
 }
 
+/// Whether two files of a table can hold the same value of a column, by their statistics.
+pub(crate) fn may_share(column: &str, one: &LiveFile, other: &LiveFile) -> bool {
+    let stats = one.stats.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    stats.is_none_or(|stats| overlaps(column, &stats, other))
+}
+
 /// Whether two files can hold the same value of a column, by their statistics. Bounds are wider than values, never narrower.
 fn overlaps(column: &str, new: &Value, live: &LiveFile) -> bool {
     let Some(live) = live.stats.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()) else {

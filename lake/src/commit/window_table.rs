@@ -13,10 +13,10 @@ use headwater_contract::{
 use super::files::Files;
 use super::log::{Change, DeltaLog, LiveFile, NewFile, TableSnapshot};
 use super::unchanged::unchanged_rows;
-use super::{CommitError, CommitReport, Outcome};
+use super::{CommitError, CommitReport, Outcome, marks};
 use crate::Lake;
 use crate::attempt::Target;
-use crate::raw::{Reason, Receipt, Receipts, TypedFile, data_generation, data_of};
+use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of};
 use crate::steps::Step;
 use crate::zones::layout::parse_typed_path;
 
@@ -47,9 +47,7 @@ pub(super) struct WindowTable<'a> {
 impl WindowTable<'_> {
     /// Commits what is due of `windows`.
     pub(super) async fn commit(&mut self, windows: &[Window], report: &mut CommitReport) -> Result<(), CommitError> {
-        let store = &self.target.store;
-        let now = self.lake.clock.now();
-        let log = DeltaLog::open_or_create(store, &self.target.folder, &self.target.schema, &[], now).await?;
+        let log = marks::open(self.lake, self.contract, self.target).await?;
         let mut tries = 0;
         loop {
             // The snapshot first: a receipt that is younger than it is committed by the next round.
@@ -64,7 +62,7 @@ impl WindowTable<'_> {
             let plan = match &parent {
                 // What another runner, killed since, left between the two tables is caught up with as well.
                 Some(parent) => {
-                    self.plan(&[windows, &lagging(parent, &snapshot)].concat(), &snapshot, Some(parent)).await?
+                    self.plan(&[windows, &lagging(parent, &snapshot.txns)].concat(), &snapshot, Some(parent)).await?
                 }
                 None => self.plan(windows, &snapshot, None).await?,
             };
@@ -79,7 +77,7 @@ impl WindowTable<'_> {
                 if self.parent.is_none() {
                     self.lake.steps.reached(Step::BeforeCommit).await;
                 }
-                match log.commit(&snapshot, change, self.lake.clock.now()).await {
+                match log.log().commit(&snapshot, change, self.lake.clock.now()).await {
                     Ok(version) => {
                         report.versions.insert(self.target.table.clone(), version);
                         tries = 0;
@@ -139,17 +137,25 @@ impl WindowTable<'_> {
     async fn receipts(&self, window: &Window, parent: Option<&TableSnapshot>) -> Result<Vec<Receipt>, CommitError> {
         let mut receipts = Receipts::new(&self.lake.zones.raw).of_window(&self.contract.name, window).await?;
         if let Some(parent) = parent {
-            let shown = match &window.bounds {
-                Bounds::Snapshot { read_at } if parent.txn(&window.txn_id()) == Some(read_at.timestamp_millis()) => {
-                    parent.txn(&generation_id(window))
-                }
-                Bounds::Snapshot { .. } => None,
-                _ => parent.txn(&window.txn_id()),
-            };
-            let shown = shown.and_then(|shown| u64::try_from(shown).ok()).unwrap_or(0);
+            let shown = shown_generation(window, &parent.txns).unwrap_or(0);
             receipts.retain(|receipt| receipt.generation <= shown);
         }
         Ok(receipts)
+    }
+
+    /// The files of a reading; where a child's were typed again, those of the parents that are shown and no others.
+    async fn files_of(
+        &mut self,
+        window: &Window,
+        receipt: &Receipt,
+        snapshot: &TableSnapshot,
+        parent: Option<&TableSnapshot>,
+    ) -> Result<Vec<TypedFile>, CommitError> {
+        let files = self.files.of(window, receipt, self.target, snapshot).await?;
+        match parent.filter(|_| self.files.are_made(window, receipt)) {
+            Some(parent) => self.files.of_shown_parents(window, receipt, files, self.target, parent, self.parent).await,
+            None => Ok(files),
+        }
     }
 
     /// Events and restating: the rows of `data(latest)` replace every live row of the window.
@@ -179,7 +185,7 @@ impl WindowTable<'_> {
                 plan.outcomes.push(((*window).clone(), Outcome::Beaten { by: winner.to_string() }));
                 continue;
             }
-            let files = self.files.of(window, data, self.target, snapshot).await?;
+            let files = self.files_of(window, data, snapshot, parent).await?;
             plan.adds.extend(files.iter().map(new_file));
             plan.removes.extend(live.of_window(window).map(|file| file.path.clone()));
             plan.show(window, data);
@@ -225,9 +231,8 @@ impl WindowTable<'_> {
             }
             let files = self.files.of(window, next, self.target, snapshot).await?;
             let before = data_of(&receipts, next.generation.saturating_sub(1));
-            // Rows of an old reading typed by a mended contract are the same records and say something new.
-            let is_mended =
-                next.reason == Reason::Replay && before.is_some_and(|before| before.contract != next.contract);
+            // The same records typed by a mended contract say something new, whether they were read or run again.
+            let is_mended = before.is_some_and(|before| before.contract != next.contract);
             let files = if let Some(parent) = parent {
                 self.files.of_shown_parents(window, next, files, self.target, parent, self.parent).await?
             } else if is_mended {
@@ -268,7 +273,7 @@ impl WindowTable<'_> {
                 plan.outcomes.push(((*window).clone(), Outcome::Waits));
                 continue;
             }
-            let files = self.files.of(window, data, self.target, snapshot).await?;
+            let files = self.files_of(window, data, snapshot, parent).await?;
             plan.adds.extend(files.iter().map(new_file));
             plan.removes.extend(live.of_window(window).map(|file| file.path.clone()));
             plan.show(window, data);
@@ -329,7 +334,7 @@ impl WindowTable<'_> {
                 plan.outcomes.push((window.clone(), Outcome::Already { generation: data.generation }));
                 continue;
             }
-            let files = self.files.of(window, &data, self.target, snapshot).await?;
+            let files = self.files_of(window, &data, snapshot, parent).await?;
             plan.adds.extend(files.iter().map(new_file));
             plan.removes.extend(live.of_slice(&window.slice).map(|file| file.path.clone()));
             plan.txns.push((window.txn_id(), read_at));
@@ -396,6 +401,19 @@ pub(crate) fn generation_id(window: &Window) -> String {
     format!("{}/generation", window.txn_id())
 }
 
+/// The generation of `window` that a table with these transactions shows; of an older snapshot nothing is.
+pub(crate) fn shown_generation(window: &Window, txns: &BTreeMap<String, i64>) -> Option<u64> {
+    let txn = |app: &str| txns.get(app).copied();
+    let shown = match &window.bounds {
+        Bounds::Snapshot { read_at } if txn(&window.txn_id()) == Some(read_at.timestamp_millis()) => {
+            txn(&generation_id(window))
+        }
+        Bounds::Snapshot { .. } => None,
+        _ => txn(&window.txn_id()),
+    };
+    shown.and_then(|shown| u64::try_from(shown).ok())
+}
+
 /// The windows that a table's transactions name. Snapshots have none of their own.
 pub(crate) fn windows_of(snapshot: &TableSnapshot) -> BTreeSet<Window> {
     let window = |app: &String| {
@@ -408,8 +426,8 @@ pub(crate) fn windows_of(snapshot: &TableSnapshot) -> BTreeSet<Window> {
 }
 
 /// Windows that the parent's table shows in a later generation than the child's.
-fn lagging(parent: &TableSnapshot, child: &TableSnapshot) -> Vec<Window> {
-    let is_behind = |app: &str| parent.txn(app) > child.txn(app);
+pub(super) fn lagging(parent: &TableSnapshot, child: &BTreeMap<String, i64>) -> Vec<Window> {
+    let is_behind = |app: &str| parent.txn(app) > child.get(app).copied();
     let mut windows: Vec<Window> =
         windows_of(parent).into_iter().filter(|window| is_behind(&window.txn_id())).collect();
     for (app, read_at) in &parent.txns {

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use headwater_contract::{Bounds, StreamName, Window};
+use headwater_contract::{Bounds, Slice, StreamName, Window};
 
-use crate::ledger::{Lease, Ledger, LedgerError};
+use crate::commit::shown_generation;
+use crate::ledger::{Lease, Ledger, LedgerError, Transactions, WindowRow};
 use crate::raw::{Receipt, ReceiptError, Receipts};
 use crate::store::Store;
 
@@ -25,13 +26,43 @@ pub struct CatchUp {
 }
 
 impl Ledger {
-    /// Takes over every receipt of the stream that this ledger lacks; `lease` is that of the stream.
+    /// Whether raw holds a receipt of the stream that this ledger lacks. One listing, no object is read.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Database`], or what the store said.
-    pub async fn catch_up(&self, raw: &Store, lease: &Lease, stream: &StreamName) -> Result<CatchUp, LedgerError> {
-        let receipts = Receipts::new(raw);
+    /// [`LedgerError::Database`], or what the store said.
+    pub async fn is_behind(&self, raw: &Store, stream: &StreamName) -> Result<bool, LedgerError> {
+        Ok(!self.unknown(&Receipts::new(raw), stream).await?.is_empty())
+    }
+
+    /// Windows of which the ledger says that a table shows more than these transactions of it, each with what they say.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Database`].
+    pub async fn receded(
+        &self,
+        stream: &StreamName,
+        transactions: &Transactions,
+    ) -> Result<Vec<(Window, Option<u64>)>, LedgerError> {
+        let rows: Vec<WindowRow> = self.coverage(stream).await?.into_iter().filter(|row| !row.is_replaced()).collect();
+        let mut receded = Vec::new();
+        for row in &rows {
+            // Of snapshots only the newest of a slice is shown; the others are paid by it.
+            let is_list = matches!(row.window.bounds, Bounds::Snapshot { .. });
+            if is_list && newest_shown(&rows, &row.window.slice) != Some(&row.window) {
+                continue;
+            }
+            let shown = shown_generation(&row.window, transactions);
+            if row.facts.committed > shown {
+                receded.push((row.window.clone(), shown));
+            }
+        }
+        Ok(receded)
+    }
+
+    /// The windows of which raw holds a receipt that this ledger lacks.
+    async fn unknown(&self, receipts: &Receipts, stream: &StreamName) -> Result<Vec<Window>, LedgerError> {
         let known: BTreeMap<Window, u64> = self
             .coverage(stream)
             .await?
@@ -40,7 +71,17 @@ impl Ledger {
             .collect();
         let mut listed = receipts.windows(stream).await?;
         listed.retain(|window, generations| generations.last() > known.get(window));
-        let reads = listed.into_keys().map(|window| {
+        Ok(listed.into_keys().collect())
+    }
+
+    /// Takes over every receipt of the stream that this ledger lacks; `lease` is that of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Database`], or what the store said.
+    pub async fn catch_up(&self, raw: &Store, lease: &Lease, stream: &StreamName) -> Result<CatchUp, LedgerError> {
+        let receipts = Receipts::new(raw);
+        let reads = self.unknown(&receipts, stream).await?.into_iter().map(|window| {
             let receipts = &receipts;
             async move {
                 let all = receipts.of_window(stream, &window).await;
@@ -70,4 +111,10 @@ impl Ledger {
         }
         Ok(found)
     }
+}
+
+/// The newest snapshot of a slice that the ledger says is shown.
+fn newest_shown<'a>(rows: &'a [WindowRow], slice: &Slice) -> Option<&'a Window> {
+    let shown = rows.iter().filter(|row| row.window.slice == *slice && row.facts.committed.is_some());
+    shown.map(|row| &row.window).max()
 }

@@ -154,6 +154,7 @@ impl Ledger {
                     facts.failure = facts.failure.take().or(row.facts.failure.clone());
                     facts.parked = facts.parked.take().or(row.facts.parked.clone());
                     facts.resync_asked_at = facts.resync_asked_at.max(row.facts.resync_asked_at);
+                    facts.resync_above = facts.resync_above.max(row.facts.resync_above);
                     self.forget(&mut change, stream, rival).await?;
                     rows.remove(rival);
                 } else {
@@ -199,7 +200,8 @@ impl Ledger {
                 (None, _) => is_newest(row),
             };
             if wanted {
-                let facts = Facts { resync_asked_at: Some(asked_at), ..row.facts.clone() };
+                let resync_above = row.facts.standing.as_ref().map(|standing| standing.generation);
+                let facts = Facts { resync_asked_at: Some(asked_at), resync_above, ..row.facts.clone() };
                 self.write(&mut change, stream, &row.window, &facts).await?;
                 asked += 1;
             }

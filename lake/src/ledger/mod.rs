@@ -5,6 +5,7 @@
 //! takes one writer at a time, and every write of a runner names the token of its lease.
 
 mod catch_up;
+mod compared;
 mod coverage;
 mod error;
 mod lease;
@@ -29,6 +30,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use ulid::Ulid;
 
 pub use catch_up::CatchUp;
+pub use compared::{Agreed, TableVersion};
 pub use coverage::{Planned, chain_head, newest_snapshot};
 pub use error::LedgerError;
 pub use lease::{Lease, Stage, Unit};
@@ -36,7 +38,8 @@ pub use owner::{Claim, LakeId};
 pub use rebuild::{RebuildReport, Transactions};
 pub use run::RunRow;
 pub use window::{
-    Blocked, FAILURES_STOP, Facts, Failure, FailureRecord, HELD_AGAIN, Parked, Standing, WindowRow, WindowState,
+    Blocked, FAILURES_STOP, Facts, Failure, FailureRecord, HELD_AGAIN, Parked, Standing, TableRows, WindowRow,
+    WindowState,
 };
 
 /// How long a writer waits for another one.

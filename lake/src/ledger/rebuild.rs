@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use headwater_contract::{Bounds, StreamName, Window};
 
+use crate::commit::shown_generation;
 use crate::ledger::owner::Claim;
 use crate::ledger::window::{Facts, Standing, WindowState};
 use crate::ledger::{Lease, Ledger, LedgerError};
@@ -93,8 +94,8 @@ impl Ledger {
         let mut change = self.fenced(lease, stream, receipts.keys()).await?;
         for (window, fresh) in facts_of(receipts, transactions) {
             let known = self.facts_in(&mut change, stream, &window).await?;
-            let Facts { failure, parked, resync_asked_at, .. } = known;
-            let facts = Facts { failure, parked, resync_asked_at, ..fresh };
+            let Facts { failure, parked, resync_asked_at, resync_above, .. } = known;
+            let facts = Facts { failure, parked, resync_asked_at, resync_above, ..fresh };
             self.write(&mut change, stream, &window, &facts).await?;
         }
         change.commit().await.map_err(self.failed("note what a table shows"))
@@ -127,11 +128,13 @@ fn facts_of(windows: &BTreeMap<Window, Vec<Receipt>>, transactions: &Transaction
     for (window, receipts) in windows {
         let standing = Standing::of(receipts);
         let data = standing.as_ref().and_then(|standing| standing.data_generation);
-        let version = transactions.get(&window.txn_id()).copied();
-        let committed = match (&window.bounds, version) {
-            (_, None) => None,
-            (Bounds::Snapshot { read_at }, Some(version)) => data.filter(|_| read_at.timestamp_millis() <= version),
-            (_, Some(version)) => u64::try_from(version).ok(),
+        let committed = match &window.bounds {
+            // A table that shows a newer snapshot owes nothing to this one.
+            Bounds::Snapshot { read_at } => match transactions.get(&window.txn_id()) {
+                Some(newest) if *newest > read_at.timestamp_millis() => data,
+                _ => shown_generation(window, transactions),
+            },
+            _ => shown_generation(window, transactions),
         };
         facts.insert(window.clone(), Facts { standing, committed, ..Facts::default() });
     }

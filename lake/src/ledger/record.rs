@@ -68,7 +68,7 @@ impl Ledger {
         for (window, generation) in windows {
             let mut facts = self.facts_in(&mut change, stream, window).await?;
             facts.committed = *generation;
-            facts.reconciled = *generation;
+            facts.reconciled = None;
             self.write(&mut change, stream, window, &facts).await?;
         }
         change.commit().await.map_err(self.failed("note what a table shows"))

@@ -3,7 +3,7 @@
 //! `user_version` counts the steps below that a file has had. A step is never changed after a release; a change is a new step.
 
 /// One step: statements that `SQLite` runs in one transaction.
-pub(crate) const STEPS: [&str; 1] = [STEP_1];
+pub(crate) const STEPS: [&str; 2] = [STEP_1, STEP_2];
 
 /// Instants are milliseconds since 1970 in UTC; ULIDs are text and facts are JSON, so that a person can read the file. What a
 /// window's receipts, commits and failures say of it is one value that is read and written whole; `state` follows from it and
@@ -40,5 +40,23 @@ create table runs (
     finished_ms integer,
     outcome text,
     report text
+) strict, without rowid;
+";
+
+/// The version of each table that was compared with the receipts last and agreed, and keys that two windows of a stream hold.
+const STEP_2: &str = "
+create table compared (
+    stream text not null,
+    name text not null,
+    table_id text not null,
+    version integer not null,
+    primary key (stream, name)
+) strict, without rowid;
+
+create table shared_keys (
+    stream text primary key,
+    contract text not null,
+    keys integer not null,
+    windows text not null
 ) strict, without rowid;
 ";

@@ -151,7 +151,8 @@ async fn the_state_follows_what_a_runner_does_and_a_dead_one_leaves_none() {
     ledger.committed(&lease, &stream(), &[(window.clone(), 1)]).await.unwrap();
     let committed = row(&ledger, &window).await;
     assert!(committed.state == WindowState::Committed && !committed.owes_commit());
-    ledger.found(&lease, &stream(), &[(window.clone(), Some(1))]).await.unwrap();
+    let agreed = Agreed { window: window.clone(), generation: 1, shown_rows: BTreeMap::new() };
+    ledger.reconciled(&lease, &stream(), &[agreed], &[]).await.unwrap();
     assert_eq!(row(&ledger, &window).await.state, WindowState::Reconciled);
 
     // A re-read that says `same_as` owes nothing; one with parts does.
@@ -251,6 +252,62 @@ async fn a_held_window_is_read_again_after_an_hour_a_day_a_week_and_then_waits_f
     receipts.push(receipt(&window, 6, at(12 * day), Verdict::Passed));
     ledger.landed(&lease, &stream(), &window, &receipts).await.unwrap();
     assert!(!row(&ledger, &window).await.owes_resync());
+}
+
+#[tokio::test]
+async fn a_demand_is_met_by_the_next_reading_even_within_the_second_that_a_source_shows() {
+    let (ledger, _) = ledger().await;
+    let window = range(0, 10);
+    let lease = lease(&ledger, &window).await;
+    let mut receipts = vec![receipt(&window, 1, at(100), Verdict::Passed)];
+    ledger.landed(&lease, &stream(), &window, &receipts).await.unwrap();
+    ledger.ask_again(&stream(), None, at(100)).await.unwrap();
+    assert!(row(&ledger, &window).await.owes_resync(), "what was read before does not meet it");
+    receipts.push(receipt(&window, 2, at(100), held()));
+    ledger.landed(&lease, &stream(), &window, &receipts).await.unwrap();
+    assert!(row(&ledger, &window).await.owes_resync(), "a held reading pays nothing");
+    receipts.push(receipt(&window, 3, at(100), Verdict::Passed));
+    ledger.landed(&lease, &stream(), &window, &receipts).await.unwrap();
+    assert!(!row(&ledger, &window).await.owes_resync());
+}
+
+#[tokio::test]
+async fn a_table_that_went_back_owes_again_what_the_ledger_thought_shown() {
+    let (ledger, _) = ledger().await;
+    let lease = ledger.lease(&Unit::stream(&stream()), LONG).await.unwrap().unwrap();
+    let windows = [range(0, 10), range(10, 20), range(20, 30)];
+    let lists = [0, 60].map(|second| Window::snapshot(Slice::named("list"), at(second)));
+    for window in windows.iter().chain(&lists) {
+        ledger.landed(&lease, &stream(), window, &[receipt(window, 1, at(0), Verdict::Passed)]).await.unwrap();
+        ledger.committed(&lease, &stream(), &[(window.clone(), 1)]).await.unwrap();
+    }
+    let newest = |window: &Window| (window.txn_id(), at(60).timestamp_millis());
+    let generation = (crate::commit::generation_id(&lists[1]), 1);
+    let mut shown = Transactions::from([(windows[0].txn_id(), 1), newest(&lists[1]), generation]);
+    shown.extend(windows[1..].iter().map(|window| (window.txn_id(), 1)));
+    assert_eq!(ledger.receded(&stream(), &shown).await.unwrap(), []);
+    shown.remove(&windows[1].txn_id());
+    shown.insert(lists[0].txn_id(), at(0).timestamp_millis());
+    let receded = ledger.receded(&stream(), &shown).await.unwrap();
+    assert_eq!(receded, [(windows[1].clone(), None), (lists[1].clone(), None)]);
+    ledger.found(&lease, &stream(), &receded).await.unwrap();
+    assert!(row(&ledger, &windows[1]).await.owes_commit() && !row(&ledger, &windows[0]).await.owes_commit());
+}
+
+#[tokio::test]
+async fn a_rebuilt_ledger_sees_which_generation_of_a_snapshot_is_shown() {
+    let (raw, (live, _), (fresh, _)) = (Store::memory().unwrap(), ledger().await, ledger().await);
+    live.claim(&raw).await.unwrap();
+    let list = Window::snapshot(Slice::whole(), at(0));
+    for generation in 1..=2 {
+        Receipts::new(&raw).create(&receipt(&list, generation, at(0), Verdict::Passed)).await.unwrap();
+    }
+    // The second generation is a replay of the same list; the table still shows the first.
+    let shown =
+        Transactions::from([(list.txn_id(), at(0).timestamp_millis()), (crate::commit::generation_id(&list), 1)]);
+    fresh.rebuild(&raw, &BTreeMap::from([(stream(), shown)])).await.unwrap();
+    let row = row(&fresh, &list).await;
+    assert!(row.facts.committed == Some(1) && row.owes_commit());
 }
 
 #[tokio::test]
@@ -540,6 +597,10 @@ async fn landed_lake(raw: &Store, live: &Ledger, kinds: &[(i64, u8)]) -> BTreeMa
             };
             let shown = transactions.entry(window.txn_id()).or_insert(version);
             *shown = (*shown).max(version);
+            if *shown == version && matches!(window.bounds, headwater_contract::Bounds::Snapshot { .. }) {
+                let generation = i64::try_from(generation).unwrap();
+                transactions.insert(crate::commit::generation_id(&window), generation);
+            }
             live.committed(&all, &stream(), &[(window, generation)]).await.unwrap();
         }
     }

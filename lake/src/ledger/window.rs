@@ -3,12 +3,14 @@
 //! Everything here is a pure function of receipts, failures and the time, so that a ledger that followed along and one that was
 //! rebuilt from the lake say the same.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Digest16, StreamName, TimeRange, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::commit::{is_reading, rows_generation};
 use crate::raw::{Counts, Reason, Receipt, Verdict, data_generation};
 
 /// After which time a window whose last readings were held is read again; after the last step it waits for a person.
@@ -106,6 +108,17 @@ impl fmt::Display for WindowState {
     }
 }
 
+/// How many rows of a window a table of its stream may show, as the receipts say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// Of the generation that is to be shown.
+    pub shown: u64,
+    /// Of the first reading that passed.
+    pub first: u64,
+    /// Of all readings that passed.
+    pub all: u64,
+}
+
 /// What the receipts of a window say of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -127,10 +140,22 @@ pub struct Standing {
     pub read_at: DateTime<Utc>,
     /// When the last reading that passed began.
     pub passed_read_at: Option<DateTime<Utc>>,
+    /// The latest generation that passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_generation: Option<u64>,
     /// How many records of the latest reading went where.
     pub counts: Counts,
     /// The token that the next link of a chain starts from, of the generation that is shown.
     pub token_out: Option<String>,
+    /// Rows of the typed files, by table; a table that has none is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, TableRows>,
+    /// The generation that the shown rows bear: an accepted reading keeps those of the held one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_generation: Option<u64>,
+    /// The contract that the generation that is shown was typed by.
+    #[serde(default)]
+    pub contract: Digest16,
 }
 
 impl Standing {
@@ -153,10 +178,37 @@ impl Standing {
             data_generation: shown.map(|receipt| receipt.generation),
             read_at: latest.read_at,
             passed_read_at: passed,
+            passed_generation: newest_first
+                .iter()
+                .find(|receipt| receipt.verdict.is_passed())
+                .map(|receipt| receipt.generation),
             counts: latest.counts,
             token_out: shown.and_then(|receipt| receipt.token_out.clone()),
+            rows: rows_of(receipts, shown),
+            rows_generation: shown.map(rows_generation),
+            contract: shown.map(|receipt| receipt.contract).unwrap_or_default(),
         })
     }
+}
+
+/// Rows of the typed files of a window's readings, by table; `shown` is the reading that is to be shown.
+fn rows_of(receipts: &[Receipt], shown: Option<&Receipt>) -> BTreeMap<String, TableRows> {
+    let mut passed: Vec<&Receipt> = receipts.iter().filter(|receipt| is_reading(receipt)).collect();
+    passed.sort_by_key(|receipt| receipt.generation);
+    let mut rows: BTreeMap<String, TableRows> = BTreeMap::new();
+    for (place, receipt) in passed.into_iter().enumerate() {
+        for file in &receipt.typed {
+            let of_table = rows.entry(file.table.clone()).or_default();
+            of_table.all += file.rows;
+            if place == 0 {
+                of_table.first += file.rows;
+            }
+            if shown.is_some_and(|shown| shown.generation == receipt.generation) {
+                of_table.shown += file.rows;
+            }
+        }
+    }
+    rows
 }
 
 /// A failure of an attempt, as it is told to the ledger.
@@ -267,6 +319,9 @@ pub struct Facts {
     /// The committed generation whose counts were compared with the table's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciled: Option<u64>,
+    /// Rows that tables showed of it then, where receipts alone do not say how many they should: those of versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shown_rows: BTreeMap<String, u64>,
     /// The last failure, until an attempt succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureRecord>,
@@ -276,6 +331,10 @@ pub struct Facts {
     /// When a person asked last to read it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync_asked_at: Option<DateTime<Utc>>,
+    /// The latest generation at that moment: clocks of sources show whole seconds, so time alone cannot tell a reading that was
+    /// asked for from the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync_above: Option<u64>,
     /// Why another window, or none, stands for its range: split, expired at the source, beaten or superseded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<WindowState>,
@@ -350,7 +409,10 @@ impl WindowRow {
 
     /// Whether a person asked for the window after its last reading that passed.
     pub fn owes_resync(&self) -> bool {
-        self.facts.resync_asked_at.is_some_and(|asked| self.passed_read_at().is_none_or(|passed| passed < asked))
+        let Some(asked) = self.facts.resync_asked_at else { return false };
+        let Some(standing) = &self.facts.standing else { return true };
+        let is_later = standing.passed_generation > self.facts.resync_above;
+        !is_later || standing.passed_read_at.is_none_or(|passed| passed < asked)
     }
 
     /// Whether its last passed reading began before `due`, or a person asked for it: it is missing.

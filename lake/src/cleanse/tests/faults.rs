@@ -1,10 +1,10 @@
 //! Lost answers, races, kills, files that are gone, strangers.
 
-use std::collections::BTreeMap;
+use headwater_contract::Explain;
 
 use super::*;
-use crate::cleanse::{Agreement, reconcile};
-use crate::commit::{Change, Outcome, commit_windows};
+use crate::cleanse::rebuild_cleansed;
+use crate::commit::{Change, check_logs, commit_windows};
 use crate::raw::Receipts;
 
 fn log(world: &World, contract: &StreamContract, table: &str) -> DeltaLog {
@@ -99,7 +99,7 @@ async fn a_typed_file_that_is_gone_or_doomed_is_typed_again_from_raw() {
     let receipt = world.read(&contract, &day(0), &[order(1, 1, "a", &[("p", 1)]), order(2, 1, "b", &[])]).await.receipt;
     world.lake.zones.cleansed.delete(&format!("shop/orders/{}", receipt.typed[0].path)).await.unwrap();
     let error = commit_windows(&world.lake, &contract, &[day(0)]).await.unwrap_err();
-    assert_eq!(headwater_contract::Explain::code(&error), "typed-file-gone");
+    assert_eq!(error.code(), "typed-file-gone");
     world.commit(&contract, &[day(0)]).await;
     assert_eq!(
         world.rows(&contract, "orders", &["id", "v", "_generation", "_attempt"]).await,
@@ -129,33 +129,77 @@ async fn a_lake_of_another_ledger_is_left_alone() {
     let other = Ledger::in_memory(world.clock.clone()).await.unwrap();
     let stranger = Lake { ledger: other, ..world.lake.clone() };
     let error = commit_windows(&stranger, &contract, &[day(0)]).await.unwrap_err();
-    assert_eq!(headwater_contract::Explain::kind(&error), headwater_contract::ErrorKind::Parked);
+    assert_eq!(error.kind(), headwater_contract::ErrorKind::Parked);
     assert!(world.rows(&contract, "orders", &["id"]).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_table_that_was_restored_to_an_older_state_shows_in_the_comparison() {
-    let (world, contract) = (World::new().await, Arc::new(orders(StreamKind::Restating)));
-    world.read_and_commit(&contract, &day(0), &plain(0..3, 1)).await;
-    let table = log(&world, &contract, "orders");
-    let old = table.snapshot().await.unwrap();
-    world.read_and_commit(&contract, &day(0), &[plain(0..3, 1), plain(7..8, 1)].concat()).await;
-    let report = reconcile(&world.lake, &contract, true).await.unwrap();
-    assert_eq!(report.windows[&day(0)], Agreement::Agrees { rows: 4 });
-    // What RESTORE does: the old files are shown again, transactions stay.
-    let now = table.snapshot().await.unwrap();
-    let adds = old.files.iter().map(|file| crate::commit::NewFile {
-        path: file.path.clone(),
-        size: file.size,
-        stats: serde_json::from_str(file.stats.as_deref().unwrap()).unwrap(),
-        partition: BTreeMap::default(),
-    });
-    table
-        .commit(&now, Change { adds: adds.collect(), removes: now.files.clone(), ..Change::default() }, hour(0))
-        .await
-        .unwrap();
-    let report = reconcile(&world.lake, &contract, false).await.unwrap();
-    assert_eq!(report.windows[&day(0)], Agreement::Differs { receipt: 4, table: 3 });
-    assert_eq!(report.differing().collect::<Vec<_>>(), [&day(0)]);
-    assert_eq!(world.commit(&contract, &[day(0)]).await.outcomes[&day(0)], Outcome::Already { generation: 2 });
+async fn a_log_that_was_deleted_is_refused_until_a_rebuild_begins_another() {
+    for (kind, table) in [
+        (StreamKind::Events, "orders"),
+        (StreamKind::Events, "order_lines"),
+        (StreamKind::Mutable, "orders__versions"),
+        (StreamKind::Mutable, "orders"),
+        (StreamKind::Mutable, "order_lines"),
+    ] {
+        let (world, contract) = (World::new().await, Arc::new(orders(kind)));
+        world.read_and_commit(&contract, &day(0), &[order(1, 1, "a", &[("p", 1)])]).await;
+        check_logs(&world.lake, &contract).await.unwrap();
+        let cleansed = &world.lake.zones.cleansed;
+        for entry in cleansed.list(&format!("shop/{table}/_delta_log")).await.unwrap() {
+            cleansed.delete(&entry.path).await.unwrap();
+        }
+        world.read(&contract, &day(1), &[order(2, 25, "b", &[("q", 1)])]).await;
+        let refused = commit_windows(&world.lake, &contract, &[day(1)]).await.unwrap_err();
+        assert_eq!((refused.code(), refused.place()), ("log-gone", format!("table shop/{table}")), "{kind}");
+        assert!(refused.fix().contains("headwater rebuild cleansed shop.orders"), "{}", refused.fix());
+        assert_eq!(check_logs(&world.lake, &contract).await.unwrap_err().code(), "log-gone");
+        assert!(cleansed.list(&format!("shop/{table}/_delta_log")).await.unwrap().is_empty(), "nothing began it again");
+        rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+        assert_eq!(world.rows(&contract, "orders", &["id", "v"]).await, ["1|a", "2|b"], "{kind} {table}");
+        assert_eq!(world.rows(&contract, "order_lines", &["order_id", "sku"]).await, ["1|p", "2|q"]);
+        check_logs(&world.lake, &contract).await.unwrap();
+        world.read_and_commit(&contract, &day(2), &[order(3, 50, "c", &[])]).await;
+        assert_eq!(world.rows(&contract, "orders", &["id"]).await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_another_took_the_place_of_is_refused_too() {
+    let (world, contract) = (World::new().await, Arc::new(orders(StreamKind::Events)));
+    world.read_and_commit(&contract, &day(0), &[order(1, 1, "a", &[])]).await;
+    let cleansed = &world.lake.zones.cleansed;
+    for entry in cleansed.list("shop/orders/_delta_log").await.unwrap() {
+        cleansed.delete(&entry.path).await.unwrap();
+    }
+    let schema = crate::typing::stream_schema(&contract);
+    DeltaLog::open_or_create(cleansed, "shop/orders", &schema, &[], hour(0)).await.unwrap();
+    world.read(&contract, &day(1), &[order(2, 25, "b", &[])]).await;
+    assert_eq!(commit_windows(&world.lake, &contract, &[day(1)]).await.unwrap_err().code(), "log-gone");
+    rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+    assert_eq!(world.rows(&contract, "orders", &["id"]).await, ["1", "2"]);
+    assert!(!world.commit(&contract, &[day(0), day(1)]).await.has_written());
+}
+
+#[tokio::test]
+async fn a_window_that_commits_in_the_middle_of_a_rebuild_keeps_its_child_rows() {
+    for kind in [StreamKind::Restating, StreamKind::Mutable] {
+        let (world, contract) = (World::new().await, Arc::new(orders(kind)));
+        world.read_and_commit(&contract, &day(0), &[order(1, 1, "a", &[("p", 1)])]).await;
+        let lines = if kind == StreamKind::Mutable { "order_lines__versions" } else { "order_lines" };
+        let (waits, go) = world.cleansed.stop_at(lines);
+        let rebuild = async {
+            rebuild_cleansed(&world.lake, &contract, &Lines).await.unwrap();
+        };
+        let other = async {
+            waits.await.unwrap();
+            // The rebuild has chosen the child's windows; another runner shows one more.
+            world.read_and_commit(&contract, &day(1), &[order(2, 25, "b", &[("q", 1)])]).await;
+            go.send(()).unwrap();
+        };
+        futures::join!(rebuild, other);
+        world.commit(&contract, &[]).await;
+        assert_eq!(world.rows(&contract, "orders", &["id"]).await, ["1", "2"], "{kind}");
+        assert_eq!(world.rows(&contract, "order_lines", &["order_id", "sku"]).await, ["1|p", "2|q"], "{kind}");
+    }
 }

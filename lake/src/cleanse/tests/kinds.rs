@@ -2,7 +2,10 @@
 
 use headwater_contract::{Bounds, StreamName};
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::cleanse::{SharedKeys, shared_keys};
 use crate::commit::Outcome;
 
 fn ids(rows: &[String]) -> String {
@@ -262,8 +265,25 @@ async fn keys_of_two_slices_are_two_rows_unless_the_stream_says_otherwise() {
 #[tokio::test]
 async fn a_key_that_two_windows_show_is_counted_because_the_kind_is_wrong() {
     let (world, contract) = (World::new().await, Arc::new(orders(StreamKind::Events)));
+    let shared = async |windows: &[Window]| {
+        shared_keys(&world.lake, &contract, &windows.iter().cloned().collect()).await.unwrap()
+    };
     world.read_and_commit(&contract, &day(0), &[order(1, 1, "a", &[]), order(2, 1, "a", &[])]).await;
-    assert_eq!(crate::cleanse::shared_keys(&world.lake, &contract).await.unwrap(), 0);
+    assert_eq!(shared(&[day(0)]).await, SharedKeys::default());
     world.read_and_commit(&contract, &day(1), &[order(1, 25, "moved", &[]), order(3, 25, "a", &[])]).await;
-    assert_eq!(crate::cleanse::shared_keys(&world.lake, &contract).await.unwrap(), 1);
+    world.read_and_commit(&contract, &day(2), &[order(9, 50, "b", &[])]).await;
+    let found = SharedKeys { keys: 1, windows: BTreeSet::from([day(0), day(1)]) };
+    // New against old, new against new; and a window that shares nothing says nothing of others.
+    assert_eq!(shared(&[day(1)]).await, found);
+    assert_eq!(shared(&[day(0), day(1), day(2)]).await, found);
+    assert_eq!(shared(&[day(2)]).await, SharedKeys::default());
+    assert_eq!(shared(&[]).await, SharedKeys::default());
+    // The same key in another slice is another key, unless keys are unique in the whole stream.
+    let elsewhere = Window { slice: Slice::named("eu"), ..day(4) };
+    world.read_and_commit(&contract, &elsewhere, &[order(9, 98, "b", &[])]).await;
+    assert_eq!(shared(std::slice::from_ref(&elsewhere)).await.keys, 0);
+    let wide = StreamContract { key_is_stream_wide: true, ..(*contract).clone() };
+    let windows = BTreeSet::from([elsewhere.clone()]);
+    let found = SharedKeys { keys: 1, windows: BTreeSet::from([elsewhere, day(2)]) };
+    assert_eq!(shared_keys(&world.lake, &wide, &windows).await.unwrap(), found);
 }

@@ -1,5 +1,6 @@
 //! The window protocol on small streams: each test is one story that loses or doubles rows when a rule is taken away.
 
+mod compared;
 mod faults;
 mod kinds;
 mod readings;
@@ -7,8 +8,8 @@ mod rebuilt;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult,
 };
+use tokio::sync::oneshot;
 
 use crate::attempt::{Attempt, BodyDecoder, DecodeError, Decoders, Landed, read_rows, table_folder};
 use crate::commit::{CommitReport, DeltaLog, commit_windows_with};
@@ -45,6 +47,36 @@ pub(super) struct Faulty {
     refuse: AtomicUsize,
     /// So many creations below `_receipts` land and answer with an error.
     lose_receipts: AtomicUsize,
+    /// The next creation below a log waits here.
+    gate: Mutex<Option<Gate>>,
+}
+
+/// Where a commit waits until it is let go.
+#[derive(Debug)]
+struct Gate {
+    log: String,
+    reached: oneshot::Sender<()>,
+    go: oneshot::Receiver<()>,
+}
+
+impl Faulty {
+    /// Lets the next commit to `table` wait: the first end tells when it does, the second lets it go.
+    pub(super) fn stop_at(&self, table: &str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((reached, waits), (goes, go)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some(Gate { log: format!("{table}/_delta_log/"), reached, go });
+        (waits, goes)
+    }
+
+    async fn pass(&self, location: &Path) {
+        let gate = {
+            let mut gate = self.gate.lock().unwrap();
+            gate.take_if(|gate| location.as_ref().contains(&gate.log))
+        };
+        if let Some(gate) = gate {
+            gate.reached.send(()).unwrap();
+            gate.go.await.unwrap();
+        }
+    }
 }
 
 impl fmt::Display for Faulty {
@@ -73,6 +105,9 @@ impl ObjectStore for Faulty {
             (location.as_ref().contains("_delta_log/"), location.as_ref().contains("_receipts/"));
         if is_commit && take(&self.refuse) {
             return Err(lost());
+        }
+        if is_commit {
+            self.pass(location).await;
         }
         let answer = self.inner.put_opts(location, payload, options).await?;
         let is_lost = (is_commit && take(&self.lose_answers)) || (is_receipt && take(&self.lose_receipts));
