@@ -10,7 +10,8 @@ use headwater_contract::SourceName;
 use url::Url;
 
 use super::renewal::Stamp;
-use super::{Auth, Keyring, Signer, TokenStore};
+use super::tokens::Drawn;
+use super::{Auth, Keyring, Signer, Tls, TokenStore};
 use crate::error::Fault;
 use crate::expression::Scope;
 use crate::manifest::{Manifest, Settings};
@@ -27,6 +28,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) transport: &'a Arc<Transport>,
     /// Names that those around this one yield when a request is signed.
     pub(crate) yielded: Vec<String>,
+    /// The client with our certificate, where there is one.
+    pub(crate) client: Option<reqwest::Client>,
 }
 
 impl Surroundings<'_> {
@@ -55,7 +58,15 @@ impl Surroundings<'_> {
 pub(crate) struct Authenticator {
     signer: Signer,
     keyring: Keyring,
+    client: Option<reqwest::Client>,
+    transport: Arc<Transport>,
     outside: BTreeSet<String>,
+}
+
+impl Authenticator {
+    fn now(&self) -> DateTime<Utc> {
+        self.transport.now()
+    }
 }
 
 /// The credentials of a source's streams. Streams with the same one share its tokens.
@@ -70,9 +81,14 @@ impl Authenticators {
             if built.iter().any(|(known, _)| known == *auth) {
                 continue;
             }
+            let keyring = Keyring::of(around.settings);
+            let client = Tls::client(auth, around.settings, &keyring, around.transport)?;
+            let around = &Surroundings { client: client.clone(), ..around.clone() };
             let authenticator = Authenticator {
                 signer: Signer::build(auth, around, false)?,
-                keyring: Keyring::of(around.settings),
+                keyring,
+                client,
+                transport: Arc::clone(around.transport),
                 outside: around.outside(auth).into_iter().collect(),
             };
             built.push(((*auth).clone(), Arc::new(authenticator)));
@@ -113,6 +129,7 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signed {
     pub(super) stamps: Vec<Stamp>,
+    pub(super) drawn: Option<Drawn>,
 }
 
 impl fmt::Debug for Caller {
@@ -135,14 +152,24 @@ impl Caller {
     }
 
     /// The client with this caller's certificate, where it has one.
-    #[expect(clippy::unused_self, reason = "certificates come with their own variant")]
     pub(crate) fn client(&self) -> Option<&reqwest::Client> {
-        None
+        self.authenticator.client.as_ref()
     }
 
     /// Whether a request that failed is worth sending again, because another credential will be put on it.
     pub(crate) async fn recovers(&self, fault: &Fault) -> bool {
-        matches!(fault, Fault::Unauthorized { .. }) && self.renews().await
+        match fault {
+            Fault::Unauthorized { .. } => self.renews().await,
+            Fault::Throttled { retry_at, .. } => {
+                let drawn = self.state().signed.drawn.clone();
+                let now = self.authenticator.now();
+                drawn.is_some_and(|drawn| {
+                    drawn.spend(now, retry_at.and_then(|at| (at - now).to_std().ok()));
+                    drawn.has_other(now)
+                })
+            }
+            _ => false,
+        }
     }
 
     /// Drops what the request was signed with, once, so that it is renewed; false when there is nothing to renew or that was done.
@@ -162,9 +189,9 @@ impl Caller {
     }
 
     /// Takes note that the quota of what the request was signed with is spent; whether the others of the source can go on.
-    #[expect(clippy::unused_self, reason = "pools of tokens come with their own variant")]
-    pub(crate) fn spends(&self, _now: DateTime<Utc>, _pause: Duration) -> bool {
-        false
+    pub(crate) fn spends(&self, now: DateTime<Utc>, pause: Duration) -> bool {
+        let drawn = self.state().signed.drawn.clone();
+        drawn.map(|drawn| drawn.spend(now, Some(pause))).is_some()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

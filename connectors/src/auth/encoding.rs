@@ -8,6 +8,33 @@ use serde::Deserialize;
 
 use super::AuthError;
 
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Lower-case hexadecimal digits.
+    #[default]
+    Hex,
+    /// Upper-case hexadecimal digits.
+    HexUpper,
+    /// Base64 with `+`, `/` and padding.
+    Base64,
+    /// Base64 with `-`, `_` and no padding.
+    Base64Url,
+}
+
+impl Encoding {
+    /// The text of `bytes`.
+    pub(crate) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex(bytes),
+            Self::HexUpper => hex(bytes).to_ascii_uppercase(),
+            Self::Base64 => STANDARD.encode(bytes),
+            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
+        }
+    }
+}
+
 /// How a key stands in its setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -74,7 +101,10 @@ mod tests {
     #[test]
     fn bytes_read_back_as_they_were_written() {
         let bytes = [0, 1, 0xfb, 0xff];
-        assert_eq!(KeyEncoding::Hex.decode("0001FBff").unwrap(), bytes);
+        assert_eq!(KeyEncoding::Hex.decode(&Encoding::HexUpper.encode(&bytes)).unwrap(), bytes);
+        for encoding in [Encoding::Base64, Encoding::Base64Url] {
+            assert_eq!(KeyEncoding::Base64.decode(&encoding.encode(&bytes)).unwrap(), bytes);
+        }
         for text in ["AAH7/w==", "AAH7_w==", "AAH7_w", " AAH7/w==\n"] {
             assert_eq!(KeyEncoding::Base64.decode(text).unwrap(), bytes, "{text}");
         }

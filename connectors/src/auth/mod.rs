@@ -11,6 +11,10 @@
 //! | `basic` | `Authorization: Basic <user:password>` |
 //! | `oauth2` | a token that an endpoint issues, renewed before it ends |
 //! | `jwt` | a token that we sign |
+//! | `session` | what one request or several log in for |
+//! | `tokens` | one of several tokens, whose quota is not spent |
+//! | `aws_sigv4`, `hmac`, `oauth1` | a signature of the request |
+//! | `tls` | a client certificate |
 //! | `all` | several of them |
 //! | `choose` | the one that a setting names |
 //!
@@ -18,35 +22,48 @@
 //! origin only.
 
 mod authenticator;
+mod aws_sigv4;
 mod basic;
 mod choose;
 mod encoding;
 mod error;
+mod hmac;
 mod jwt;
 mod keyring;
+mod oauth1;
 mod oauth2;
 mod placement;
 mod renewal;
+mod session;
 mod signer;
 mod signing_key;
 mod store;
+mod tls;
+mod tokens;
 mod values;
 mod words;
 
 pub(crate) use authenticator::{Authenticators, Caller, Surroundings};
+pub use aws_sigv4::AwsSigV4;
 pub use basic::Basic;
 pub use choose::Choose;
-pub use encoding::KeyEncoding;
+pub use encoding::{Encoding, KeyEncoding};
 pub use error::AuthError;
+pub use hmac::{Hmac, HmacAlgorithm, TimestampForm};
 pub use jwt::{Algorithm, Jwt, ServiceAccount};
 pub(crate) use keyring::Keyring;
+pub use oauth1::{OAuth1, OAuth1Method};
 pub(crate) use oauth2::OAuth2Client;
 pub use oauth2::{
     Client, ClientSentAs, Consent, Expiry, ExpiryInstant, FieldNames, Grant, OAuth2, PasswordGrant, SentAs, TokenAnswer,
 };
 pub use placement::{BodyKey, CookieKey, HeaderKey, QueryKey};
+pub(crate) use session::SessionLogin;
+pub use session::{Session, Step, StepMethod, Taken};
 pub(crate) use signer::Signer;
 pub use store::{Claim, FileTokenStore, MemoryTokenStore, Stored, TokenKey, TokenStore, TokenStoreError, Tokens};
+pub use tls::Tls;
+pub use tokens::Tokens as TokenList;
 pub use words::Words;
 
 use schemars::JsonSchema;
@@ -83,6 +100,20 @@ pub enum Auth {
     OAuth2(Box<OAuth2>),
     /// A token that we sign.
     Jwt(Box<Jwt>),
+    /// What one request or several log in for.
+    Session(Session),
+    /// One of several tokens, whose quota is not spent.
+    Tokens(TokenList),
+    /// AWS Signature Version 4.
+    #[serde(rename = "aws_sigv4")]
+    AwsSigV4(AwsSigV4),
+    /// A signature with a shared key.
+    Hmac(Box<Hmac>),
+    /// OAuth 1.0a.
+    #[serde(rename = "oauth1")]
+    OAuth1(OAuth1),
+    /// A client certificate, or an authority of the product's own.
+    Tls(Tls),
     /// Several of them, in this order.
     All(Vec<Auth>),
     /// The one that a setting names.
@@ -102,6 +133,12 @@ impl Auth {
             Self::Basic(_) => "basic",
             Self::OAuth2(_) => "oauth2",
             Self::Jwt(_) => "jwt",
+            Self::Session(_) => "session",
+            Self::Tokens(_) => "tokens",
+            Self::AwsSigV4(_) => "aws_sigv4",
+            Self::Hmac(_) => "hmac",
+            Self::OAuth1(_) => "oauth1",
+            Self::Tls(_) => "tls",
             Self::All(_) => "all",
             Self::Choose(_) => "choose",
         }
@@ -131,6 +168,12 @@ impl Auth {
             Self::Basic(basic) => owned(basic.names()),
             Self::OAuth2(oauth2) => oauth2.names(),
             Self::Jwt(jwt) => owned(jwt.names()),
+            Self::Session(session) => session.names(),
+            Self::Tokens(tokens) => owned(tokens.from.names()),
+            Self::AwsSigV4(aws) => owned(aws.names()),
+            Self::Hmac(hmac) => owned(hmac.names()),
+            Self::OAuth1(oauth1) => owned(oauth1.names()),
+            Self::Tls(tls) => owned(tls.names()),
             Self::Choose(choose) => vec![choose.by.clone()],
         }
     }
@@ -140,6 +183,9 @@ impl Auth {
         match self {
             Self::OAuth2(oauth2) => oauth2.yields(),
             Self::Jwt(_) => vec![jwt::JWT],
+            Self::Session(session) => session.yields(),
+            Self::Tokens(_) => vec![tokens::TOKEN],
+            Self::Hmac(_) => hmac::YIELDS.to_vec(),
             _ => Vec::new(),
         }
     }
@@ -149,15 +195,23 @@ impl Auth {
         match self {
             Self::OAuth2(oauth2) => oauth2.send.iter().map(AsRef::as_ref).collect(),
             Self::Jwt(jwt) => jwt.send.iter().map(AsRef::as_ref).collect(),
+            Self::Session(session) => vec![&session.send],
+            Self::Tokens(tokens) => tokens.send.iter().map(AsRef::as_ref).collect(),
+            Self::Hmac(hmac) => hmac.before.iter().chain(std::iter::once(&hmac.send)).map(AsRef::as_ref).collect(),
             Self::All(all) => all.iter().collect(),
             Self::Choose(choose) => choose.among.iter().map(|(_, auth)| auth).collect(),
             _ => Vec::new(),
         }
     }
 
-    /// It and all that stand within it.
+    /// It and all that stand within it, those of a session's steps too.
     pub(crate) fn walk(&self) -> Vec<&Self> {
-        std::iter::once(self).chain(self.children().into_iter().flat_map(Self::walk)).collect()
+        let steps: Vec<&Self> = match self {
+            Self::Session(session) => session.steps.iter().filter_map(|step| step.auth.as_deref()).collect(),
+            _ => Vec::new(),
+        };
+        let inner = self.children().into_iter().chain(steps);
+        std::iter::once(self).chain(inner.flat_map(Self::walk)).collect()
     }
 
     /// The names that only one way in of several needs.
@@ -182,6 +236,7 @@ impl Auth {
     pub(crate) fn login_urls(&self, keyring: &Keyring, base: &Url) -> Vec<Url> {
         let templates = self.walk().into_iter().flat_map(|auth| match auth {
             Self::OAuth2(oauth2) => oauth2.urls(),
+            Self::Session(session) => session.steps.iter().map(|step| &step.url).collect(),
             _ => Vec::new(),
         });
         templates.filter_map(|template| login_url(template, keyring, base).ok()).collect()
@@ -193,6 +248,14 @@ impl Auth {
             Self::Choose(choose) if choose.among.is_empty() => {
                 Some(("`choose` has nothing to choose from".to_owned(), "name the variants under `among`"))
             }
+            Self::Session(session) if session.steps.is_empty() || session.steps.len() > session::STEPS_MAX => Some((
+                format!("a session has 1 to {} steps", session::STEPS_MAX),
+                "name the requests that log in under `steps`",
+            )),
+            Self::Tls(tls) if tls.names().is_empty() || (tls.key.is_some() && tls.certificate.is_none()) => Some((
+                "`tls` has no certificate and no authority".to_owned(),
+                "name the setting under `certificate` or `authority`",
+            )),
             Self::All(all) if all.is_empty() => Some(("`all` is empty".to_owned(), "name its parts, or write `none`")),
             Self::OAuth2(oauth2) if oauth2.consent.is_some() && !matches!(oauth2.grant, Grant::RefreshToken(_)) => {
                 Some((

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::Secret;
 
-use super::{Jwt, Keyring, OAuth2Client, Signer};
+use super::{Jwt, Keyring, OAuth2Client, SessionLogin, Signer};
 use crate::error::Fault;
 use crate::slicing::SLICES_MAX;
 use crate::transport::Transport;
@@ -41,6 +41,7 @@ impl Grant {
 pub(crate) enum Issuer {
     OAuth2(Arc<OAuth2Client>),
     Jwt(Box<Jwt>),
+    Session(Box<SessionLogin>),
 }
 
 impl Issuer {
@@ -53,6 +54,7 @@ impl Issuer {
         match self {
             Self::OAuth2(client) => OAuth2Client::issue(client, keyring, refused).await,
             Self::Jwt(jwt) => Ok(jwt.issue(keyring, transport.now())?),
+            Self::Session(login) => login.issue(keyring).await,
         }
     }
 }

@@ -157,3 +157,83 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     };
     [head.as_slice(), content].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, KeyPair, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+
+    use super::*;
+
+    const RSA: &str = include_str!("../../tests/engine/auth/keys/rsa_pkcs1.pem");
+    const RSA_PKCS8: &str = include_str!("../../tests/engine/auth/keys/rsa_pkcs8.pem");
+    const EC: &str = include_str!("../../tests/engine/auth/keys/ec_sec1.pem");
+    const EC_PKCS8: &str = include_str!("../../tests/engine/auth/keys/ec_pkcs8.pem");
+
+    fn read(algorithm: Algorithm, text: &str) -> Result<SigningKey, AuthError> {
+        SigningKey::read(algorithm, &Secret::new(text), KeyEncoding::Text, "pem")
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_refused_and_not_shown() {
+        let locked = RSA_PKCS8.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        for (algorithm, text) in [
+            (Algorithm::RS256, EC),
+            (Algorithm::ES256, RSA),
+            (Algorithm::ES384, EC),
+            (Algorithm::EdDSA, EC_PKCS8),
+            (Algorithm::RS256, "s3cret and no PEM"),
+            (Algorithm::RS256, locked.as_str()),
+        ] {
+            let error = read(algorithm, text).unwrap_err();
+            let printed = format!("{error} {error:?}");
+            assert!(!printed.contains("s3cret") && !printed.contains("MI"), "{algorithm:?}: {printed}");
+        }
+    }
+
+    /// RFC 7515 A.1 and A.2: both signatures are always the same.
+    #[test]
+    fn signs_as_the_rfc() {
+        let payload = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+        let shared = SigningKey::read(Algorithm::HS256, &Secret::new(key), KeyEncoding::Base64, "key").unwrap();
+        let signature = shared.sign(format!("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{payload}").as_bytes()).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.encode(signature), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        let in_a_variable = RSA.trim().replace('\n', "\\n");
+        for text in [RSA, RSA_PKCS8, &RSA.replace('\n', "\r\n"), &in_a_variable] {
+            let signature = read(Algorithm::RS256, text)
+                .unwrap()
+                .sign(format!("eyJhbGciOiJSUzI1NiJ9.{payload}").as_bytes())
+                .unwrap();
+            assert_eq!(
+                URL_SAFE_NO_PAD.encode(signature),
+                "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dn\
+                 ZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHW\
+                 EsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+            );
+        }
+    }
+
+    #[test]
+    fn signatures_with_chance_in_them_verify() {
+        for text in [EC, EC_PKCS8] {
+            let key = read(Algorithm::ES256, text).unwrap();
+            let SigningKey::Ecdsa(pair) = &key else { panic!("{key:?}") };
+            let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref());
+            public.verify(b"message", &key.sign(b"message").unwrap()).unwrap();
+        }
+        let key = read(Algorithm::PS256, RSA).unwrap();
+        let SigningKey::Rsa(pair, _) = &key else { panic!("{key:?}") };
+        let public = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, pair.public_key().as_ref());
+        public.verify(b"message", &key.sign(b"message").unwrap()).unwrap();
+
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let encoded = base64::engine::general_purpose::STANDARD.encode(pkcs8.as_ref());
+        let key = read(Algorithm::EdDSA, &format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----"))
+            .unwrap();
+        let SigningKey::Ed25519(pair) = &key else { panic!("{key:?}") };
+        let public = UnparsedPublicKey::new(&ED25519, pair.public_key().as_ref());
+        public.verify(b"message", &key.sign(b"message").unwrap()).unwrap();
+    }
+}

@@ -51,6 +51,7 @@ pub(super) fn access(
         store: &options.tokens,
         transport: &transport,
         yielded: Vec::new(),
+        client: None,
     };
     let authenticators = Authenticators::build(&ways, &around).map_err(|fault| blame("http.auth", fault))?;
     Ok((transport, authenticators))

@@ -3,10 +3,11 @@
 //! Redirects are not followed, because a login's body is its secret and would travel along.
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::body::Inflater;
-use super::{Prepared, Transport, plain, text_of};
+use super::{Prepared, Transport, build_client, client_builder, plain, text_of};
 use crate::auth::AuthError;
 use crate::error::Fault;
 use crate::limits::parse_retry_after;
@@ -19,18 +20,19 @@ const SAYING: [&str; 8] =
 
 /// A login's answer. It holds secrets, so it has no `Debug`.
 pub(crate) struct Reply {
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl Transport {
     /// Sends one request of a login.
-    pub(crate) async fn exchange(&self, request: Prepared) -> Result<Reply, Fault> {
+    pub(crate) async fn exchange(&self, request: Prepared, client: Option<&reqwest::Client>) -> Result<Reply, Fault> {
         let at = self.redactor.text(&request.place());
         self.admit_address(&request.url)?;
         if self.pins.allows(&request.url) {
             self.pace.permit().await;
         }
-        let mut response = self.dispatch(&self.client, request).await?;
+        let mut response = self.dispatch(client.unwrap_or(&self.client), request).await?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut inflater = Inflater::new(text_of(&headers, "content-encoding").as_deref())?;
@@ -47,7 +49,7 @@ impl Transport {
         }
         inflater.finish(&mut body)?;
         if (200..300).contains(&status) {
-            return Ok(Reply { body: body.freeze() });
+            return Ok(Reply { headers, body: body.freeze() });
         }
         let now = self.clock.now();
         let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, now));
@@ -65,6 +67,19 @@ impl Transport {
     /// Remembers secrets, so that nothing repeats them.
     pub(crate) fn learn(&self, secrets: &[headwater_contract::Secret]) {
         self.redactor.learn(secrets);
+    }
+
+    /// A client with a certificate or an authority of its own.
+    pub(crate) fn client_with(
+        &self,
+        change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<reqwest::Client, Fault> {
+        build_client(change(client_builder(self.allowed_hosts.clone(), &self.patience)))
+    }
+
+    /// How long a credential that rests is waited for.
+    pub(crate) fn wait_max(&self) -> std::time::Duration {
+        self.patience.wait_max
     }
 
     /// The instant by the source's clock.

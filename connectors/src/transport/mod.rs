@@ -14,6 +14,7 @@ mod redact;
 
 pub(crate) use answer::Answer;
 pub use body::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};
+pub(crate) use exchange::Reply;
 pub(crate) use prepared::Prepared;
 
 use std::borrow::Cow;
@@ -82,6 +83,7 @@ pub(crate) struct TransportOptions<'a> {
 pub(crate) struct Transport {
     client: reqwest::Client,
     pins: Pins,
+    allowed_hosts: Vec<String>,
     redactor: Redactor,
     pace: Pace,
     quota: Option<Quota>,
@@ -97,10 +99,11 @@ impl Transport {
         let named = std::iter::once(options.base).chain(options.other_origins).chain(options.login_urls);
         let listed = named.filter(|url| pins.is_listed_private(url));
         let allowed_hosts: Vec<String> = listed.filter_map(Url::host_str).map(str::to_owned).collect();
-        let client = build_client(client_builder(allowed_hosts, &options.patience))?;
+        let client = build_client(client_builder(allowed_hosts.clone(), &options.patience))?;
         Ok(Self {
             client,
             pins,
+            allowed_hosts,
             redactor: Redactor::new(options.secret_params, options.secrets),
             pace: Pace::new(options.limits),
             quota: options.quota,

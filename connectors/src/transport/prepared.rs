@@ -38,6 +38,12 @@ impl Prepared {
         format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
     }
 
+    /// Host and port as they are sent.
+    pub(crate) fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Sets a header that may be printed.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         let value = HeaderValue::from_str(value).map_err(|_| Fault::HeaderValue { name: name.to_owned() })?;

@@ -39,6 +39,8 @@ pub(crate) struct OAuth2Client {
     pub(crate) transport: Arc<Transport>,
     /// Names from outside the settings.
     pub(crate) outside: Vec<String>,
+    /// The client with our certificate, where there is one.
+    pub(crate) client: Option<reqwest::Client>,
 }
 
 impl OAuth2Client {
@@ -89,7 +91,7 @@ impl OAuth2Client {
         let url = login_url(&self.manifest.token_url, keyring, &self.base)?;
         let at = self.transport.redact(&format!("{}{}", url.origin().ascii_serialization(), url.path()));
         let request = self.manifest.token_request(url, keyring, refresh_token, self.transport.now())?;
-        let reply = self.transport.exchange(request).await?;
+        let reply = self.transport.exchange(request, self.client.as_ref()).await?;
         let answer = self.manifest.answer.read(&at, &reply.body, self.transport.now(), self.manifest.lasts)?;
         self.transport.learn(&answer.secrets());
         Ok(answer)

@@ -1,7 +1,11 @@
 //! Every way in, against servers that hold the other end: what arrives, what is renewed, and that no secret is ever printed.
 
 mod oauth2;
+mod sessions;
+mod signatures;
 mod simple;
+mod tls;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
