@@ -144,7 +144,8 @@ impl Connector {
             .map_or_else(|| format!("{} {path}", self.origin), |line| format!("{}:{line} {path}", self.origin))
     }
 
-    fn with_defaults(&self, stream: StreamManifest) -> StreamManifest {
+    /// A stream with the manifest's defaults laid under it.
+    pub(crate) fn with_defaults(&self, stream: StreamManifest) -> StreamManifest {
         match &self.manifest.defaults {
             Some(defaults) => stream.over(defaults.clone()),
             None => stream,

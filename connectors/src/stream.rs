@@ -385,7 +385,7 @@ fn internal(manifest: StreamManifest) -> StreamManifest {
 }
 
 /// The name under which a column's value was given to the request; `None` when it stands in the record.
-fn given_name(column: &Column) -> Option<&str> {
+pub(crate) fn given_name(column: &Column) -> Option<&str> {
     column.pointer.strip_prefix('/')?.strip_prefix(GIVEN)?.strip_prefix('/')
 }
 

@@ -14,7 +14,7 @@ use crate::decoding::{Decoding, Pointer};
 use crate::expression::{Scope, Template};
 use crate::manifest::{BodyManifest, Manifest, ManifestError, Method, SettingType};
 use crate::pagination::{Pagination, Seen, Slot};
-use crate::stream::Stream;
+use crate::stream::{Stream, given_name};
 
 /// Where a value of the request travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +100,15 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
     let owner = stream.name.strip_suffix("__keys").unwrap_or(&stream.name);
     let own = manifest.streams.get(owner).and_then(|own| own.docs.clone());
     let docs = own.or_else(|| manifest.defaults.as_ref()?.docs.clone()).unwrap_or_default();
+    // What was given to the request stands in no answer, so no description can speak to it.
+    let is_read = |column: &&Column| given_name(column).is_none();
     let columns = stream
         .columns()
         .iter()
+        .filter(is_read)
         .map(|column| ColumnFact { pointer: Some(Pointer::parse(&column.pointer)), column: column.clone() });
+    let columns: Vec<ColumnFact> = columns.collect();
+    let key = stream.key().iter().filter(|name| columns.iter().any(|fact| fact.column.name == **name));
     StreamFacts {
         stream: stream.name.clone(),
         has_docs: docs.starts_with("https://") || docs.starts_with("http://"),
@@ -125,9 +130,9 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             // Descriptions say nothing of what stands in a file.
             Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) => None,
         },
-        key: stream.key().to_vec(),
+        key: key.cloned().collect(),
         cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),
-        columns: columns.collect(),
+        columns,
         read: read(stream),
     }
 }

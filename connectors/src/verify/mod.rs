@@ -4,6 +4,7 @@
 //! parameter that a list leaves out, a field that a closed schema does not name. Everything else that is not found is *not covered*.
 
 mod answer;
+mod drift;
 mod error;
 mod evidence;
 mod facts;
@@ -11,6 +12,7 @@ mod path;
 mod report;
 mod request;
 
+pub use drift::{Change, Drift, Sunset, drift, sunset};
 pub use error::VerifyError;
 pub use evidence::{ConnectorEvidence, Evidence, StreamEvidence, VerifiedAll, verify_all};
 pub use report::{Counts, DocumentInfo, FactKind, FactReport, Standing, StreamReport, Verdict, VerifyReport};

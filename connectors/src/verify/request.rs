@@ -59,7 +59,9 @@ fn in_query(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: &Sent) 
     let place = operation.node().place();
     let in_query: Vec<&Parameter<'_>> =
         declared.iter().filter(|parameter| parameter.location == Location::Query).collect();
-    if let Some(parameter) = in_query.iter().find(|parameter| parameter.name == sent.name) {
+    // A list can be written with brackets that are no part of its name.
+    let is_it = |name: &str| name == sent.name || name.strip_suffix("[]") == Some(&sent.name);
+    if let Some(parameter) = in_query.iter().find(|parameter| is_it(parameter.name)) {
         return value_fits(&parameter.schema, parameter.node.place(), sent);
     }
     if let Some(finding) = as_part_of_an_object(&in_query, sent) {

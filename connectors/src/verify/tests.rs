@@ -222,3 +222,61 @@ fn the_table_names_every_fact_and_sums_up() {
     assert!(table.ends_with("found, 1 contradicted, 1 not covered\n"), "{table}");
     assert!(report.table(true).contains("note: string"));
 }
+
+/// The shop a year later: what its description changed, as far as our stream goes.
+#[test]
+fn a_newer_description_shows_what_changed_for_our_streams() {
+    let mut later = openapi();
+    let order = &mut later["components"]["schemas"]["order"]["allOf"];
+    order[0]["properties"]["id"]["type"] = json!("string");
+    let fields = order[1]["properties"].as_object_mut().unwrap();
+    fields.remove("note");
+    fields.insert("tags".into(), json!({ "type": "array", "items": {} }));
+    fields["extra"]["deprecated"] = json!(true);
+    fields["parent"]["type"] = json!("object");
+    let get = &mut later["paths"]["/accounts/{account_id}/orders"]["get"];
+    get["parameters"].as_array_mut().unwrap().retain(|one| one["name"] != "state" && one["name"] != "trace");
+    let describe = |doc: serde_json::Value| Description::parse(doc.to_string().as_bytes(), "shop.json").unwrap();
+    let whole = connector("state: open", "state: open");
+    let shown = |later: serde_json::Value| -> Vec<String> {
+        let changes = drift(&whole, &describe(openapi()), &describe(later)).unwrap();
+        changes
+            .iter()
+            .map(|one| format!("{} {}{}", one.subject, one.change, if one.is_ours { "!" } else { "" }))
+            .collect()
+    };
+    assert_eq!(
+        shown(later.clone()),
+        [
+            "field /extra deprecated!",
+            "field /id retyped from integer to string!",
+            "field /note removed!",
+            "parameter state removed!",
+            "parameter trace removed",
+            "field /tags added",
+        ]
+    );
+    later["paths"]["/accounts/{account_id}/orders"]["get"]["deprecated"] = json!(true);
+    assert_eq!(shown(later.clone())[0], "operation deprecated!");
+    later["paths"].as_object_mut().unwrap().remove("/accounts/{account_id}/orders");
+    assert_eq!(shown(later), ["operation removed!"]);
+    assert_eq!(shown(openapi()), Vec::<String>::new());
+}
+
+#[test]
+fn a_version_that_ends_is_said_in_time() {
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap();
+    let text = MANIFEST.replacen(
+        "docs: https://shop.example/docs\n",
+        "docs: d\napi: { version: v2, sunset: 2026-06-01, source: s }\n",
+        1,
+    );
+    let dying = Connector::parse(&text, "shop.yaml").unwrap();
+    let left = |today: &str| sunset(dying.manifest(), day(today), 90).map(|sunset| sunset.days_left);
+    assert_eq!(
+        (left("2026-01-01"), left("2026-05-31"), left("2026-06-01"), left("2026-07-01")),
+        (None, Some(1), Some(0), Some(-30))
+    );
+    assert!(sunset(dying.manifest(), day("2026-07-01"), 0).unwrap().to_string().contains("ended on 2026-06-01"));
+    assert_eq!(sunset(connector("state: open", "state: open").manifest(), day("2026-07-01"), 90), None);
+}
