@@ -12,6 +12,7 @@ pub mod auth;
 mod connector;
 pub mod decoding;
 pub mod description;
+pub mod docs;
 pub mod draft;
 mod error;
 pub mod expression;

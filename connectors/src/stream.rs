@@ -293,6 +293,11 @@ impl Stream {
         &self.columns
     }
 
+    /// Its tables of unnested rows.
+    pub(crate) fn children(&self) -> &[headwater_contract::ChildTable] {
+        &self.children
+    }
+
     /// The columns that identify a row.
     pub(crate) fn key(&self) -> &[String] {
         &self.key
