@@ -34,10 +34,20 @@ pub enum Reached<'a> {
     },
 }
 
-/// Follows `segments` from any of `schemas`.
+/// Follows `segments` from any of `schemas`; `*` stands for any field of an object or place in a list.
 pub fn reach<'a>(schemas: Vec<Node<'a>>, segments: &[String]) -> Reached<'a> {
     let mut at = schemas;
     for segment in segments {
+        if segment == "*" {
+            match any_of(&at) {
+                nodes if nodes.is_empty() => {
+                    let place = at.first().map_or_else(|| "#".to_owned(), |schema| schema.place().to_owned());
+                    return Reached::Unsaid { place, reason: "the schema does not say what is inside".to_owned() };
+                }
+                nodes => at = nodes,
+            }
+            continue;
+        }
         let mut looks = LOOKS_MAX;
         let steps: Vec<Step<'a>> = at.iter().map(|schema| step(schema, segment, DEPTH_MAX, &mut looks)).collect();
         match one_of(steps) {
@@ -57,6 +67,23 @@ pub fn reach<'a>(schemas: Vec<Node<'a>>, segments: &[String]) -> Reached<'a> {
         }
     }
     Reached::At(at)
+}
+
+/// What stands under any name or place of any of `schemas`.
+fn any_of<'a>(schemas: &[Node<'a>]) -> Vec<Node<'a>> {
+    let mut looks = LOOKS_MAX;
+    let mut found = Vec::new();
+    for schema in schemas {
+        each_part(schema, DEPTH_MAX, &mut looks, &mut |part| {
+            found.extend(part.child("items"));
+            found.extend(part.child("additionalProperties").filter(|values| values.value().is_object()));
+            for word in ["properties", "patternProperties"] {
+                let members = part.get(word).map(|members| members.members()).unwrap_or_default();
+                found.extend(members.into_iter().map(|(_, child)| child.followed()));
+            }
+        });
+    }
+    telling(found)
 }
 
 enum Step<'a> {

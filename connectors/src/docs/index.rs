@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::words::{cell, unknowns, variant};
+use crate::connector::Connector;
 use crate::library::Library;
 use crate::manifest::{ManifestError, StreamManifest};
 use crate::verify::{Counts, Evidence, Standing};
@@ -19,12 +20,12 @@ struct Line {
     standings: BTreeMap<Standing, usize>,
 }
 
-/// Writes `INDEX.md`.
+/// Writes `INDEX.md` from manifests and what is known of them.
 ///
 /// # Errors
 ///
 /// [`ManifestError`] when a manifest of the library cannot be read.
-pub fn index(library: &Library) -> Result<String, ManifestError> {
+pub fn index(library: &Library, evidence: &Evidence) -> Result<String, ManifestError> {
     let mut by_category: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     let mut by_shape: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut streams_count = 0;
@@ -43,12 +44,12 @@ pub fn index(library: &Library) -> Result<String, ManifestError> {
             }
         }
         let category = manifest.category.clone().unwrap_or_else(|| "other".to_owned());
-        by_category.entry(category).or_default().push(line(&connector, &streams));
+        by_category.entry(category).or_default().push(line(&connector, &streams, evidence));
     }
     Ok(write(&by_category, &by_shape, streams_count))
 }
 
-fn line(connector: &crate::Connector, streams: &[StreamManifest]) -> Line {
+fn line(connector: &Connector, streams: &[StreamManifest], evidence: &Evidence) -> Line {
     let info = connector.info();
     let mut kinds: Vec<String> = Vec::new();
     for stream in streams {
@@ -59,9 +60,9 @@ fn line(connector: &crate::Connector, streams: &[StreamManifest]) -> Line {
     }
     let mut standings: BTreeMap<Standing, usize> = BTreeMap::new();
     for stream in &info.streams {
-        *standings.entry(stream.standing).or_default() += 1;
+        *standings.entry(evidence.standing(connector, &stream.name, &stream.docs)).or_default() += 1;
     }
-    let known = Evidence::embedded().of(connector.name(), connector.digest());
+    let known = evidence.of(connector.name(), connector.digest());
     let contradicted = known.map_or(0, |known| {
         known
             .streams
@@ -71,9 +72,9 @@ fn line(connector: &crate::Connector, streams: &[StreamManifest]) -> Line {
             .contradicted
     });
     let words = standings.iter().rev().map(|(standing, count)| format!("{count} {standing}"));
-    let mut evidence = words.collect::<Vec<_>>().join(", ");
+    let mut summary = words.collect::<Vec<_>>().join(", ");
     if contradicted > 0 {
-        evidence.push_str(&format!("; {contradicted} facts contradicted"));
+        summary.push_str(&format!("; {contradicted} facts contradicted"));
     }
     let templates = info.templates.len();
     let streams_text = match (info.streams.len(), templates) {
@@ -87,7 +88,7 @@ fn line(connector: &crate::Connector, streams: &[StreamManifest]) -> Line {
         streams: streams_text,
         kinds: kinds.join(", "),
         auth: info.auth,
-        evidence,
+        evidence: summary,
         unknowns: unknowns(connector.manifest(), streams),
         standings,
     }
@@ -103,7 +104,7 @@ fn write(
     let unknowns = lines().fold((0, 0), |sum, line| (sum.0 + line.unknowns.0, sum.1 + line.unknowns.1));
     let mut text = String::from("# Connectors\n\n");
     text.push_str(
-        "Generated from the manifests and `evidence.json`: `UPDATE=1 cargo test -p headwater-connectors docs`.\n\n",
+        "Generated from the manifests and `evidence.json`: `UPDATE=1 cargo test -p headwater-connectors generated`.\n\n",
     );
     text.push_str(&format!(
         "{} connectors, {streams} streams: {} verified, {} cross-checked, {} documented, {} unverified. \

@@ -122,7 +122,7 @@ fn request(plan: &Stream, own: &StreamManifest, text: &mut String) {
             "- windows by `{}` of at most {}, bounds sent as {}\n",
             window.policy.field,
             window.policy.length,
-            format(&window.sent_format)
+            window.sent_format.to_contract().map_or_else(|| variant(&window.sent_format), |contract| format(&contract))
         ));
         let settle = fact(said.settle.as_ref(), &format!("read {} after its end", window.policy.settle));
         let lookback = fact(said.lookback.as_ref(), &format!("read again for {}", window.policy.lookback));
@@ -224,7 +224,9 @@ fn known_limits(connector: &Connector, text: &mut String) {
             Some(retention) => lines.push(format!("`{name}` goes back: {}", fact(Some(&retention), ""))),
         }
         lines.extend(window.cap.map(|cap| {
-            format!("`{name}`: a query gives at most {} records; larger windows are read in halves", cap.records)
+            let most =
+                cap.records.map_or_else(|| "a limited number of".to_owned(), |records| format!("at most {records}"));
+            format!("`{name}`: a query gives {most} records; larger windows are read in halves")
         }));
     }
     if lines.is_empty() {

@@ -3,7 +3,7 @@
 use headwater_contract::{Column, ColumnType, TimestampFormat};
 use serde_json::Value;
 
-use super::facts::{ColumnFact, Read, StreamFacts};
+use super::facts::{ColumnFact, Read, RecordsFact, StreamFacts};
 use super::report::{FactKind, FactReport, Verdict};
 use super::request::Finding;
 use crate::decoding::Pointer;
@@ -24,9 +24,7 @@ enum Records<'a> {
 /// Judges everything that is read from the answer.
 pub(super) fn judge(operation: &Operation<'_>, facts: &StreamFacts) -> Vec<FactReport> {
     let answer = operation.answer();
-    let records_name = facts.records.as_ref().map_or_else(String::new, |pointer| {
-        if pointer.as_str().is_empty() { "the whole".to_owned() } else { pointer.to_string() }
-    });
+    let records_name = facts.records.as_ref().map(records_name).unwrap_or_default();
     let (finding, records) = find_records(operation, answer.as_ref(), facts.records.as_ref());
     let mut reports = vec![finding.of(FactKind::Records, records_name)];
     for name in &facts.key {
@@ -55,7 +53,7 @@ pub(super) fn judge(operation: &Operation<'_>, facts: &StreamFacts) -> Vec<FactR
 /// All verdicts of an answer when there is no operation to look in.
 pub(super) fn unsaid(facts: &StreamFacts, reason: &str) -> Vec<FactReport> {
     let finding = || Finding::unsaid(reason);
-    let records = facts.records.as_ref().map(ToString::to_string).unwrap_or_default();
+    let records = facts.records.as_ref().map(records_name).unwrap_or_default();
     let mut reports = vec![finding().of(FactKind::Records, records)];
     reports.extend(facts.key.iter().map(|name| finding().of(FactKind::Key, name.clone())));
     if let Some((name, format)) = &facts.cursor {
@@ -68,13 +66,22 @@ pub(super) fn unsaid(facts: &StreamFacts, reason: &str) -> Vec<FactReport> {
     reports
 }
 
+fn records_name(records: &RecordsFact) -> String {
+    match (records.pointer.as_str(), records.is_each) {
+        ("", _) => "the whole".to_owned(),
+        (pointer, false) => pointer.to_owned(),
+        (pointer, true) => format!("each {pointer}"),
+    }
+}
+
 fn find_records<'a>(
     operation: &Operation<'_>,
     answer: Option<&Answer<'a>>,
-    pointer: Option<&Pointer>,
+    records: Option<&RecordsFact>,
 ) -> (Finding, Records<'a>) {
     let give_up = |reason: &str| (Finding::unsaid(reason), Records::Unknown(reason.to_owned()));
-    let Some(pointer) = pointer else { return give_up("the answer is no JSON") };
+    let Some(records) = records else { return give_up("the records are no plain list in a JSON answer") };
+    let pointer = &records.pointer;
     let Some(answer) = answer else { return give_up("no answer is described") };
     let is_json = answer.media_type.is_empty() || answer.media_type.contains("json") || answer.media_type.contains('*');
     if !is_json {
@@ -98,12 +105,18 @@ fn find_records<'a>(
         Reached::At(nodes) => {
             let place = nodes.first().map_or_else(|| schema.place(), Node::place);
             let kinds = types(&nodes);
-            if kinds.has("array") {
+            if records.is_each && (kinds.has("object") || !kinds.is_known()) {
+                let finding =
+                    if kinds.is_known() { Finding::found(place) } else { Finding::unsaid("its type is not said") };
+                return (finding, Records::Known { schemas: nodes, example: None });
+            }
+            if !records.is_each && kinds.has("array") {
                 let known = Records::Known { schemas: elements(&nodes), example: example.clone() };
                 return (Finding::found(place), known);
             }
             if kinds.is_known() {
-                let reason = format!("it is {}, not a list", kinds.kinds.join(" or "));
+                let wanted = if records.is_each { "an object" } else { "a list" };
+                let reason = format!("it is {}, not {wanted}", kinds.kinds.join(" or "));
                 return (Finding::contradicted(place, reason.clone()), Records::Unknown(reason));
             }
             by_example(place, "the schema does not say what it is")

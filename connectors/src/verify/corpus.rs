@@ -28,7 +28,7 @@ fn evidence_file() -> PathBuf {
 
 /// `UPDATE=1` writes the file; without it, what the file says of unchanged manifests must be what the descriptions say.
 #[test]
-fn the_committed_evidence_is_what_the_descriptions_say() {
+fn the_generated_evidence_is_what_the_descriptions_say() {
     let text = fs_err::read_to_string(evidence_file()).unwrap();
     let kept: Evidence = serde_json::from_str(&text).unwrap();
     assert_eq!(kept.to_text().unwrap(), text, "the file is not in its order");
@@ -45,7 +45,7 @@ fn the_committed_evidence_is_what_the_descriptions_say() {
         let is_same_description = same.is_some_and(|kept| kept.description == now.description);
         assert!(
             !is_same_description || same == Some(now),
-            "evidence of `{name}` differs: run `UPDATE=1 cargo test -p headwater-connectors evidence`"
+            "evidence of `{name}` differs: run `UPDATE=1 cargo test -p headwater-connectors generated`"
         );
     }
 }

@@ -108,8 +108,9 @@ impl Picture {
         let schema = operation.answer().and_then(|answer| answer.schema);
         let records = facts.records.as_ref().zip(schema);
         let Some((records, schema)) = records else { return picture };
-        let Reached::At(lists) = reach(vec![schema], records.segments()) else { return picture };
-        for (name, schemas) in names_of(&elements(&lists)) {
+        let Reached::At(found) = reach(vec![schema], records.pointer.segments()) else { return picture };
+        let record = if records.is_each { found } else { elements(&found) };
+        for (name, schemas) in names_of(&record) {
             let kinds = types(&schemas);
             let mut text = kinds.kinds.join(" or ");
             if !kinds.formats.is_empty() {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::report::FactKind;
 use crate::connector::Connector;
-use crate::decoding::{Decoding, Pointer};
+use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::expression::{Scope, Template};
 use crate::manifest::{BodyManifest, Manifest, ManifestError, Method, SettingType};
 use crate::pagination::{Pagination, Seen, Slot};
@@ -57,6 +57,14 @@ pub(crate) struct ColumnFact {
     pub(crate) pointer: Option<Pointer>,
 }
 
+/// Where the records stand in a JSON answer; `*` stands for any name or place.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordsFact {
+    pub(crate) pointer: Pointer,
+    /// Each value there is a record, rather than each element of a list.
+    pub(crate) is_each: bool,
+}
+
 /// Where the paths of an API start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Base {
@@ -78,8 +86,8 @@ pub(crate) struct StreamFacts {
     pub(crate) path_text: String,
     pub(crate) method: &'static str,
     pub(crate) sent: Vec<Sent>,
-    /// The list of records; `None` when the answer is no JSON.
-    pub(crate) records: Option<Pointer>,
+    /// `None` when the answer is no JSON, or its records are put together from parts.
+    pub(crate) records: Option<RecordsFact>,
     pub(crate) key: Vec<String>,
     /// The column whose time decides, and how it is written.
     pub(crate) cursor: Option<(String, TimestampFormat)>,
@@ -101,7 +109,10 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
     let own = manifest.streams.get(owner).and_then(|own| own.docs.clone());
     let docs = own.or_else(|| manifest.defaults.as_ref()?.docs.clone()).unwrap_or_default();
     // What was given to the request stands in no answer, so no description can speak to it.
-    let is_read = |column: &&Column| given_name(column).is_none();
+    let made = made(&stream.records);
+    let is_read = |column: &&Column| {
+        given_name(column).is_none() && !made.iter().any(|name| column.pointer == format!("/{name}"))
+    };
     let columns = stream
         .columns()
         .iter()
@@ -126,7 +137,7 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         },
         sent: sent(manifest, stream),
         records: match stream.decoding.format {
-            Decoding::Json => stream.records.plain().cloned(),
+            Decoding::Json => records(&stream.records),
             // Descriptions say nothing of what stands in a file.
             Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) => None,
         },
@@ -135,6 +146,21 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         columns,
         read: read(stream),
     }
+}
+
+fn records(manifest: &RecordsManifest) -> Option<RecordsFact> {
+    match manifest {
+        RecordsManifest::List(pointer) => Some(RecordsFact { pointer: pointer.clone(), is_each: false }),
+        RecordsManifest::Each(each) => Some(RecordsFact { pointer: each.at.clone(), is_each: true }),
+        RecordsManifest::Table(_) | RecordsManifest::Zip(_) => None,
+    }
+}
+
+/// Fields of a record that the answer does not have under that name.
+fn made(manifest: &RecordsManifest) -> Vec<&str> {
+    let RecordsManifest::Each(each) = manifest else { return Vec::new() };
+    let names = each.key_as.iter().flat_map(|names| names.iter().map(String::as_str));
+    names.chain(each.wrap_as.as_deref()).collect()
 }
 
 /// The base address with the defaults of settings filled in.

@@ -76,10 +76,10 @@ pub(super) fn find<'a>(facts: &StreamFacts, description: &'a Description) -> Pat
 /// Whether an operation that a template covers could be what the stream calls: of its method, with its list in the answer.
 fn may_be_ours(operation: &Operation<'_>, facts: &StreamFacts) -> bool {
     let may_hold_the_list = || match (&facts.records, operation.answer().and_then(|answer| answer.schema)) {
-        (Some(records), Some(schema)) => match reach(vec![schema], records.segments()) {
+        (Some(records), Some(schema)) => match reach(vec![schema], records.pointer.segments()) {
             Reached::At(nodes) => {
                 let kinds = types(&nodes);
-                !kinds.is_known() || kinds.has("array")
+                !kinds.is_known() || kinds.has("array") || records.is_each
             }
             Reached::Closed { .. } => false,
             Reached::Unsaid { .. } => true,

@@ -117,6 +117,8 @@ fn a_wrong_fact_is_contradicted() {
         (FactKind::Filter, "state: open", "status: open"),
         (FactKind::Records, "records: /data/orders", "records: /data"),
         (FactKind::Records, "records: /data/orders", "records: /data/rows"),
+        (FactKind::Records, "records: /data/orders", "records: { each: { at: /data/orders } }"),
+        (FactKind::Records, "records: /data/orders", "records: /data/*/id"),
         (FactKind::PagingAnswer, "token: /next", "token: /next_token"),
         (FactKind::PagingAnswer, "more: /has_more", "more: /next"),
         (FactKind::Key, "      id: { type: int64 }", "      id: { type: int64, path: /uid }"),

@@ -53,6 +53,8 @@ fn a_field_is_found_through_compositions_and_circles() {
         (user, "/user", vec!["string", "object"]),
         (json!({ "allOf": [{ "type": "object" }, { "$ref": "#/defs/node" }] }), "/id", vec!["integer"]),
         (json!({ "type": "array", "items": { "$ref": "#/defs/node" } }), "/0/id", vec!["integer"]),
+        (json!({ "type": "array", "items": { "$ref": "#/defs/node" } }), "/*/id", vec!["integer"]),
+        (json!({ "additionalProperties": { "$ref": "#/defs/node" } }), "/*/id", vec!["integer"]),
     ] {
         assert_eq!(
             look(&schema, pointer),
