@@ -208,7 +208,7 @@ impl Connector {
     fn check_names(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
         let is_slice = |name: &str| stream.slices.as_ref().is_some_and(|slices| slices.has_name(name));
         // Names that come from parents are checked when all streams are known.
-        for name in stream.request.path.names().filter(|_| stream.parent.is_none()) {
+        for name in stream.request.path.names().filter(|_| stream.parent.is_none() && stream.job.is_none()) {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
                 || is_slice(name)
                 || stream.request.with.contains_key(name)

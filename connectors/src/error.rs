@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::auth::AuthError;
 use crate::decoding::DecodeError;
 use crate::expression::ExpressionError;
+use crate::jobs::{JobError, JobStoreError};
 use crate::manifest::{ManifestError, SettingError};
 use crate::pagination::PaginationError;
 use crate::parents::FieldError;
@@ -169,6 +170,12 @@ pub enum Fault {
     /// A parent's record does not say what its children need.
     #[error("{0}")]
     Parent(FieldError),
+    /// A job gave no data.
+    #[error("{0}")]
+    Job(JobError),
+    /// A job could not be kept.
+    #[error("{0}")]
+    JobStore(JobStoreError),
     /// What outgrew memory could not be kept on disk.
     #[error("a temporary file cannot be used: {reason}")]
     Spool {
@@ -234,7 +241,7 @@ macro_rules! fault_from {
     )*};
 }
 fault_from!(AuthError => Auth, DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
-    FieldError => Parent,
+    FieldError => Parent, JobError => Job, JobStoreError => JobStore,
     SettingError => Setting, ManifestError => Manifest);
 
 impl Fault {
@@ -308,6 +315,8 @@ impl Fault {
             Self::Parent(_) => "parent-field-missing",
             Self::Spool { .. } => "spool-failed",
             Self::Auth(error) => error.code(),
+            Self::Job(error) => error.code(),
+            Self::JobStore(_) => "job-store-failed",
             Self::Setting(SettingError::Missing { .. }) => "setting-missing",
             Self::Setting(SettingError::InTheOpen { .. }) => "secret-in-the-open",
             Self::Setting(_) => "setting-wrong",
@@ -322,6 +331,7 @@ impl Fault {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::BatchRefused { fault } => fault.kind(),
+            Self::Job(error) if error.may_pass() => ErrorKind::Unavailable,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
             Self::Auth(error) => error.kind(),
             Self::Throttled { .. } => ErrorKind::Parked,
@@ -331,14 +341,21 @@ impl Fault {
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
             | Self::Spool { .. }
+            | Self::JobStore(_)
             | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
             Self::Decode(error) => error.kind(),
-            Self::Parent(FieldError::NotJson { .. } | FieldError::Absent { .. } | FieldError::NotAList { .. })
+            Self::Parent(
+                FieldError::NotJson { .. }
+                | FieldError::Absent { .. }
+                | FieldError::NotAList { .. }
+                | FieldError::NotAUrl { .. },
+            )
             | Self::Pagination(_)
             | Self::ErrorInBody { .. }
             | Self::OriginRefused { .. }
             | Self::NotFound { .. }
             | Self::Rejected { .. }
+            | Self::Job(_)
             | Self::TooManyRedirects { .. }
             | Self::BodyTooLarge { .. }
             | Self::Inflates { .. }
@@ -401,6 +418,8 @@ impl Fault {
             Self::Expression(_) => "mend the value in the manifest".to_owned(),
             Self::Parent(FieldError::When(_)) => "mend `parent.when` in the manifest".to_owned(),
             Self::Parent(_) => "point `parent.fields` at what every parent has, or say `absent: skip`".to_owned(),
+            Self::Job(error) => error.fix().to_owned(),
+            Self::JobStore(_) => "see to the folder that jobs are kept in, then run again".to_owned(),
             Self::Spool { .. } => "make room in the system's folder for temporary files, then run again".to_owned(),
             Self::Slice(_) | Self::Setting(_) => "mend the source's settings in the project".to_owned(),
             Self::Manifest(error) => error.fix(),

@@ -16,6 +16,7 @@ pub mod docs;
 pub mod draft;
 mod error;
 pub mod expression;
+pub mod jobs;
 mod library;
 pub mod limits;
 pub mod lint;

@@ -1,6 +1,7 @@
 //! A stream that is complete: what a manifest and a project say of it, laid over one another, with every default filled in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use headwater_contract::{
@@ -11,6 +12,7 @@ use headwater_contract::{
 use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
+use crate::jobs::JobPlan;
 use crate::manifest::{
     AgeManifest, BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError,
     Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
@@ -98,6 +100,7 @@ pub(crate) struct Stream {
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
     pub(crate) parent: Option<ParentManifest>,
+    pub(crate) job: Option<Arc<JobPlan>>,
     /// Names of the values that its rows take from their requests.
     pub(crate) given: Vec<String>,
     pub(crate) purpose: Purpose,
@@ -155,7 +158,7 @@ impl Stream {
         blame: &Blame<'_>,
     ) -> Result<(Self, Option<Self>), ManifestError> {
         check_name(name, blame)?;
-        let manifest = if manifest.internal == Some(true) { internal(manifest) } else { manifest };
+        let manifest = unsaid(manifest);
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = blame.need("columns", manifest.columns, "write the columns that rows promise")?;
@@ -186,7 +189,7 @@ impl Stream {
         let by_window =
             window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
         let (deletes, key_list) = complete_deletes(name, manifest.deletes, &columns, &key, blame)?;
-        let stream = Self {
+        let mut stream = Self {
             name: name.to_owned(),
             path: blame.path.to_owned(),
             title: blame.need("title", manifest.title, "write one line on what a row is")?,
@@ -200,6 +203,7 @@ impl Stream {
             chain,
             slices: manifest.slices,
             parent: manifest.parent,
+            job: None,
             given,
             purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
             window,
@@ -221,6 +225,7 @@ impl Stream {
             best_effort: manifest.best_effort,
             json_schema: manifest.json_schema,
         };
+        stream.job = manifest.job.map(|job| JobPlan::complete(&stream, job, blame)).transpose()?.map(Arc::new);
         let key_list = key_list.map(|list| stream.key_list(*list, blame)).transpose()?;
         Ok((stream, key_list))
     }
@@ -265,6 +270,7 @@ impl Stream {
             chain: None,
             slices: self.slices.clone(),
             parent: self.parent.clone(),
+            job: None,
             given: columns.iter().filter_map(given_name).map(str::to_owned).collect(),
             purpose: Purpose::Itself,
             window: None,
@@ -376,8 +382,16 @@ impl Stream {
     }
 }
 
-/// What a stream that nobody reads by itself need not say.
-fn internal(manifest: StreamManifest) -> StreamManifest {
+/// Fills in what need not be said: the path of what is asked for by a whole URL, and most of a stream that nobody reads by itself.
+fn unsaid(mut manifest: StreamManifest) -> StreamManifest {
+    let has_own_url = manifest.parent.as_ref().is_some_and(|parent| parent.url.is_some())
+        || manifest.job.as_ref().is_some_and(|job| job.url.is_some());
+    if has_own_url {
+        manifest.path.get_or_insert_default();
+    }
+    if manifest.internal != Some(true) {
+        return manifest;
+    }
     let columns = manifest.columns.or_else(|| Some(Ordered::default()));
     let append_only = manifest.append_only.or(if manifest.key.is_none() { Some(true) } else { None });
     StreamManifest {

@@ -19,7 +19,7 @@ enum Piece {
 }
 
 /// A text with placeholders.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     text: String,
     pieces: Vec<Piece>,

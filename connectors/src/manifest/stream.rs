@@ -16,6 +16,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
+use crate::jobs::JobManifest;
 use crate::manifest::column::{ChildManifest, ColumnManifest};
 use crate::manifest::fact::Fact;
 use crate::manifest::http::{BodyManifest, Method};
@@ -66,6 +67,9 @@ pub struct StreamManifest {
     pub internal: Option<bool>,
     /// The stream under whose records this one is asked for.
     pub parent: Option<ParentManifest>,
+
+    /// The export that it is read from; its other request keys are those of the download.
+    pub job: Option<JobManifest>,
 
     /// Where the records stand in the body: JSON pointer to their list (`""` when the body is the list, `*` for any name or place on the
     /// way), or `each`, `table` or `zip`. For formats of lines and rows it is `""`.
@@ -144,6 +148,7 @@ impl StreamManifest {
             body: self.body.or(base.body),
             internal: self.internal.or(base.internal),
             parent: self.parent.or(base.parent),
+            job: self.job.or(base.job),
             query: self.query.or(base.query),
             by_age: self.by_age.or(base.by_age),
             errors: self.errors.or(base.errors),

@@ -21,6 +21,9 @@ pub(crate) fn check_parents<'a>(
         }
         if let (Some(parent), Some(first)) = (&stream.parent, above.first()) {
             check_parent(stream, parent, first, &blame)?;
+        }
+        check_job(stream, &above, manifest, &blame)?;
+        if stream.parent.is_some() || stream.job.is_some() {
             check_paths(stream, &above, manifest, &blame)?;
         }
         let is_given = |name: &str| knows(stream, &above, manifest, name);
@@ -88,6 +91,9 @@ fn check_parent(
     if parent.parallel.is_some_and(|parallel| parallel == 0 || parallel as usize > PARALLEL_MAX) {
         return wrong(format!("`parallel` is 1 to {PARALLEL_MAX}"), "write a number within these bounds");
     }
+    if let Some(unknown) = parent.url.as_ref().filter(|name| !parent.has_field(name)) {
+        return wrong(format!("`url: {unknown}` is no field of the parent"), "name it under `fields`");
+    }
     match (parent.range, &first.window) {
         (ParentRange::Window, None) => {
             wrong(format!("`{}` has no windows to be asked by", first.name), "remove `range: window`")
@@ -137,13 +143,27 @@ fn check_paths(
     Ok(())
 }
 
+/// Every name in the paths of a job's requests must be known to it.
+fn check_job(stream: &Stream, above: &[&Stream], manifest: &Manifest, blame: &Blame<'_>) -> Result<(), ManifestError> {
+    let steps = stream.job.iter().flat_map(|job| job.steps());
+    for name in steps.flat_map(|step| step.request.path.names()) {
+        if !knows(stream, above, manifest, name) && name != "job_key" {
+            let reason = format!("`{{{name}}}` in the path of a request of the job is not known");
+            return Err(blame.incomplete("job", reason, "name it under `create.fields`, `slices` or `settings`"));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the requests of `stream` have a value of this name.
 fn knows(stream: &Stream, above: &[&Stream], manifest: &Manifest, name: &str) -> bool {
     let by_parents = std::iter::once(stream)
         .chain(above.iter().copied())
         .filter_map(|stream| stream.parent.as_ref())
         .any(|parent| parent.has_field(name));
+    let by_jobs = stream.job.iter().chain(above.iter().filter_map(|above| above.job.as_ref()));
     by_parents
+        || by_jobs.into_iter().any(|job| job.has_field(name))
         || manifest.settings.get(name).is_some_and(|setting| !setting.secret)
         || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name))
         || stream.request.with.contains_key(name)

@@ -44,6 +44,14 @@ pub enum FieldError {
         /// Where it should be.
         pointer: String,
     },
+    /// A field that should be a URL is none.
+    #[error("`{name}` of a record of parent `{stream}` is no URL")]
+    NotAUrl {
+        /// The parent's stream.
+        stream: String,
+        /// The field's name for children.
+        name: String,
+    },
     /// `when` could not be computed.
     #[error("{0}")]
     When(ExpressionError),

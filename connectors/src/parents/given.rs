@@ -22,6 +22,8 @@ pub const ROLE_HEADER: &str = "headwater-role";
 pub enum Role {
     /// Records of a parent.
     Parent,
+    /// What was said of a job, without the answer itself: it may hold links that open what they lead to.
+    Job,
 }
 
 impl Role {
@@ -29,6 +31,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Parent => "parent",
+            Self::Job => "job",
         }
     }
 

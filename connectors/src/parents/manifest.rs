@@ -19,6 +19,9 @@ pub struct ParentManifest {
     /// A list inside the parent's record: one request for each of its elements instead of one for the record.
     #[serde(default)]
     pub each: Option<EachManifest>,
+    /// The field that is the whole URL of a child's first request, in place of `path`.
+    #[serde(default)]
+    pub url: Option<String>,
     /// Leaves out parents for which this is false, e.g. `comments > 0`; it sees `fields`, settings and the slice.
     #[serde(default)]
     pub when: Option<Condition>,
@@ -38,6 +41,21 @@ pub struct ParentManifest {
 }
 
 impl ParentManifest {
+    /// An answer that is read as a parent's record.
+    pub(crate) fn of_answer(fields: Ordered<Pointer>, each: Option<EachManifest>) -> Self {
+        Self {
+            stream: "job".to_owned(),
+            fields,
+            each,
+            url: None,
+            when: None,
+            range: ParentRange::All,
+            absent: Lack::Fail,
+            batch: None,
+            parallel: None,
+        }
+    }
+
     /// Whether it gives a request a field of this name; what goes along in a list has no name of its own any more.
     pub fn has_field(&self, name: &str) -> bool {
         if let Some(batch) = self.batch.as_ref().filter(|batch| name == batch.name || name == batch.field) {

@@ -6,6 +6,8 @@ mod access;
 mod chain;
 mod check;
 mod gate;
+mod job;
+mod outlet;
 mod parts;
 mod query;
 mod reading;
@@ -31,6 +33,7 @@ use crate::auth::{Authenticators, MemoryTokenStore, TokenStore};
 use crate::connector::Connector;
 use crate::error::{Fault, Place, SourceError};
 use crate::expression::{Scalar, Scope};
+use crate::jobs::{JobStore, MemoryJobStore};
 use crate::limits::Patience;
 use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
 use crate::stream::{Purpose, Stream};
@@ -49,6 +52,8 @@ pub struct SourceOptions {
     pub patience: Patience,
     /// Where tokens are kept that the source issues; in memory unless said otherwise, which loses refresh tokens that rotate.
     pub tokens: Arc<dyn TokenStore>,
+    /// Where jobs are written down. In memory they are forgotten with the process, and ordered again.
+    pub jobs: Arc<dyn JobStore>,
 }
 
 impl SourceOptions {
@@ -60,6 +65,7 @@ impl SourceOptions {
             secrets: BTreeMap::new(),
             patience: Patience::default(),
             tokens: Arc::new(MemoryTokenStore::default()),
+            jobs: Arc::new(MemoryJobStore::default()),
         }
     }
 }
@@ -79,6 +85,7 @@ struct Inner {
     /// What conditions see.
     claims: Scope,
     lists: slices::Lists,
+    jobs: Arc<dyn JobStore>,
     base: Url,
     streams: Vec<Arc<Stream>>,
     contracts: Vec<StreamContract>,
@@ -139,6 +146,7 @@ impl Source {
                 scope,
                 claims,
                 lists: slices::Lists::default(),
+                jobs: options.jobs,
                 base,
                 streams,
                 contracts,

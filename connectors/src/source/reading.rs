@@ -85,7 +85,7 @@ pub(super) fn begin(inner: Arc<Inner>, stream: String, request: ReadRequest) -> 
         // A reader that is gone needs no answer.
         match settle(&inner, &stream, request).await {
             Err(error) => drop(sender.send(Err(error)).await),
-            Ok(errand) if errand.stream.parent.is_none() => {
+            Ok(errand) if errand.stream.parent.is_none() && errand.stream.job.is_none() => {
                 let mut reader = Reader::new(inner, errand, sender.clone());
                 let outcome = reader.run().await.map_err(|fault| reader.blame(fault));
                 drop(sender.send(outcome.map(ReadEvent::Done)).await);
@@ -114,7 +114,7 @@ async fn settle(inner: &Arc<Inner>, stream: &str, request: ReadRequest) -> Resul
     }
     let scope = Arc::new(inner.enter(&stream, &request.slice).await?);
     let ranges = [request.bounds].into();
-    Ok(Errand { stream, scope, fields: Arc::default(), ranges, token: request.token, gate: None })
+    Ok(Errand { stream, scope, fields: Arc::default(), ranges, token: request.token, gate: None, url: None })
 }
 
 /// The state of one pass over a list.
@@ -302,6 +302,7 @@ impl Reader {
             self.watch = window.feed.map(|feed| Watch::new(feed, window.pointer.clone(), range));
             self.ask_from(&mut pass, range.from(), Some(range));
         }
+        pass.turn.url.clone_from(&self.errand.url);
         pass.turn.set = stream.pagination.first();
         if let Some(chain) = &stream.chain {
             if let (None, Some(start)) = (&self.errand.token, &chain.start) {
@@ -354,7 +355,7 @@ impl Reader {
 
     /// Keeps the request in mind, without secrets, for whoever reads an error.
     pub(super) fn name_request(&mut self, request: &Request) {
-        let url = self.inner.transport.redact_url(&request.url);
+        let url = self.shown(self.inner.transport.redact_url(&request.url));
         self.last_request = Some(format!("{} {url}", request.method_name()));
     }
 
@@ -537,6 +538,14 @@ impl Reader {
         Ok(page)
     }
 
+    /// A URL as it may be kept: a link that a source gave opens what it leads to for whoever has its parameters.
+    fn shown(&self, url: String) -> String {
+        match (&self.errand.url, url.split_once('?')) {
+            (Some(_), Some((bare, _))) => bare.to_owned(),
+            _ => url,
+        }
+    }
+
     async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
         let mut exchange = Exchange {
             request: self.summary.requests,
@@ -548,6 +557,7 @@ impl Reader {
             source_date: answer.source_date,
         };
         exchange.headers.extend(self.given.as_ref().map(Given::header));
+        exchange.url = self.shown(exchange.url);
         self.send(ReadEvent::Exchange(exchange)).await
     }
 

@@ -11,16 +11,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_contract::{Exchange, ReadEvent, ReadSummary, TimeRange};
+use headwater_contract::{ReadEvent, ReadSummary, TimeRange};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use super::Inner;
 use super::gate::{Gate, Keeper};
+use super::job::JobRun;
+use super::outlet::Outlet;
 use super::reading::{EVENTS_WAITING, Reader};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
-use crate::parents::{Batch, Fields, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
+use crate::parents::{Batch, FieldError, Fields, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
 use crate::stream::Stream;
 use crate::windowing::read_time;
 
@@ -38,6 +41,8 @@ pub(super) struct Errand {
     pub(super) token: Option<String>,
     /// Where the reading waits before each request.
     pub(super) gate: Option<Gate>,
+    /// The whole URL of the first request, in place of the stream's path.
+    pub(super) url: Option<Url>,
 }
 
 /// A step of a reading, with the fields that its records were asked for with.
@@ -63,10 +68,29 @@ enum Steps {
     Tree(mpsc::Receiver<Result<Step, SourceError>>),
 }
 
+impl Steps {
+    async fn next(&mut self) -> Option<Result<Step, SourceError>> {
+        match self {
+            Self::Tree(steps) => steps.recv().await,
+            Self::Pages { events, fields } => {
+                events.recv().await.map(|event| Ok(Step { event: event?, fields: Arc::clone(fields) }))
+            }
+        }
+    }
+}
+
+impl Step {
+    fn done(summary: ReadSummary) -> Self {
+        Self { event: ReadEvent::Done(summary), fields: Arc::default() }
+    }
+}
+
 /// A reading that runs, of pages or of a whole tree.
 #[derive(Debug)]
 pub(super) struct Feed {
     steps: Steps,
+    /// Hands the waiting of this reading on to whoever waits for the whole.
+    relay: Option<(Keeper, Gate)>,
     _task: Task,
     blame: (Arc<Inner>, Arc<Stream>),
 }
@@ -80,17 +104,34 @@ impl Feed {
         let mut tree = Tree::new(Arc::clone(inner), parent, errand, sender.clone());
         let task = Task(tokio::spawn(async move {
             let outcome = tree.run().await;
-            let fields = Arc::new(Fields::new());
-            let step = outcome.map(|summary| Step { event: ReadEvent::Done(summary), fields });
             // Whoever is gone needs no answer.
-            drop(sender.send(step).await);
+            drop(sender.send(outcome.map(Step::done)).await);
         }));
-        Self { steps: Steps::Tree(steps), _task: task, blame }
+        Self { steps: Steps::Tree(steps), relay: None, _task: task, blame }
+    }
+
+    /// Begins to read a part of a reading: it waits at a gate of its own, so that its steps are passed on before it is heard of.
+    pub(super) fn relayed(inner: &Arc<Inner>, mut errand: Errand) -> Self {
+        let relay = errand.gate.take().map(|outer| {
+            let (gate, keeper) = Gate::new();
+            errand.gate = Some(gate);
+            (keeper, outer)
+        });
+        Self { relay, ..Self::pages(inner, errand) }
     }
 
     /// Begins to read the pages of a stream under the parents that the errand has settled.
     fn pages(inner: &Arc<Inner>, errand: Errand) -> Self {
         let blame = (Arc::clone(inner), Arc::clone(&errand.stream));
+        if let Some(plan) = errand.stream.job.clone() {
+            let (sender, steps) = mpsc::channel(1);
+            let mut run = JobRun::new(Arc::clone(inner), plan, errand, sender.clone());
+            let task = Task(tokio::spawn(async move {
+                let outcome = run.run().await;
+                drop(sender.send(outcome.map(Step::done)).await);
+            }));
+            return Self { steps: Steps::Tree(steps), relay: None, _task: task, blame };
+        }
         let (sender, events) = mpsc::channel(EVENTS_WAITING);
         let fields = Arc::clone(&errand.fields);
         let mut reader = Reader::new(Arc::clone(inner), errand, sender.clone());
@@ -98,15 +139,20 @@ impl Feed {
             let outcome = reader.run().await.map_err(|fault| reader.blame(fault));
             drop(sender.send(outcome.map(ReadEvent::Done)).await);
         }));
-        Self { steps: Steps::Pages { events, fields }, _task: task, blame }
+        Self { steps: Steps::Pages { events, fields }, relay: None, _task: task, blame }
     }
 
     /// The next step; the last one is done or an error.
     pub(super) async fn next(&mut self) -> Result<Step, SourceError> {
-        let step = match &mut self.steps {
-            Steps::Tree(steps) => steps.recv().await,
-            Steps::Pages { events, fields } => {
-                events.recv().await.map(|event| Ok(Step { event: event?, fields: Arc::clone(fields) }))
+        let step = loop {
+            let Some((keeper, outer)) = &mut self.relay else { break self.steps.next().await };
+            tokio::select! {
+                biased;
+                step = self.steps.next() => break step,
+                waiting = keeper.next() => {
+                    outer.pass().await;
+                    waiting.go_on();
+                }
             }
         };
         step.unwrap_or_else(|| {
@@ -121,7 +167,6 @@ impl Feed {
 struct Child {
     parents: Vec<Fields>,
     feed: Feed,
-    keeper: Option<Keeper>,
     /// Number, within the whole, of the request that is passed on.
     request: u32,
     has_begun: bool,
@@ -144,8 +189,7 @@ struct Tree {
     errand: Errand,
     /// From the first instant that is asked for until the last.
     bounds: Option<TimeRange>,
-    out: mpsc::Sender<Result<Step, SourceError>>,
-    summary: ReadSummary,
+    outlet: Outlet,
     waiting: Spool,
     /// A batch that is not full yet.
     batch: Batch,
@@ -162,8 +206,17 @@ impl Tree {
         let stream = Arc::clone(&errand.stream);
         let (first, last) = (errand.ranges.front().copied().flatten(), errand.ranges.back().copied().flatten());
         let bounds = first.zip(last).and_then(|(first, last)| TimeRange::new(first.from(), last.until()).ok());
-        let (summary, waiting) = (ReadSummary::default(), Spool::new());
-        Self { inner, stream, parent, errand, bounds, out, summary, waiting, batch: Batch::default(), left_out: 0 }
+        Self {
+            inner,
+            stream,
+            parent,
+            errand,
+            bounds,
+            outlet: Outlet::new(out),
+            waiting: Spool::new(),
+            batch: Batch::default(),
+            left_out: 0,
+        }
     }
 
     fn blame(&self, fault: impl Into<Fault>) -> SourceError {
@@ -188,13 +241,17 @@ impl Tree {
                     let Step { event, fields } = step?;
                     match event {
                         ReadEvent::Exchange(exchange) => {
-                            request = self.pass_on_head(exchange, fields, Some(Role::Parent)).await?;
+                            let head = self.outlet.head(exchange, &fields, Some(Role::Parent)).await;
+                            request = head.map_err(|fault| self.blame(fault))?;
                         }
-                        ReadEvent::Chunk(chunk) => self.pass_on_chunk(chunk, request, fields).await?,
+                        ReadEvent::Chunk(chunk) => {
+                            let sent = self.outlet.chunk(chunk, request, &fields).await;
+                            sent.map_err(|fault| self.blame(fault))?;
+                        }
                         ReadEvent::Records(records) => self.gather(&parent, &records.texts, &fields)?,
                         ReadEvent::Done(done) => {
-                            self.summary.is_slice_skipped |= done.is_slice_skipped;
-                            self.summary.add_tries(done);
+                            self.outlet.summary.is_slice_skipped |= done.is_slice_skipped;
+                            self.outlet.summary.add_tries(done);
                             self.read_children(true).await?;
                             break;
                         }
@@ -209,7 +266,7 @@ impl Tree {
         if self.left_out > 0 {
             tracing::warn!(stream = %self.stream.name, left_out = self.left_out, "parents without the fields of their children");
         }
-        Ok(std::mem::take(&mut self.summary))
+        Ok(std::mem::take(&mut self.outlet.summary))
     }
 
     /// Keeps what the children of these records need.
@@ -247,7 +304,7 @@ impl Tree {
         loop {
             while running.len() < self.width() {
                 match self.next_parents(is_last)? {
-                    Some(parents) => running.push_back(self.begin_child(parents)),
+                    Some(parents) => running.push_back(self.begin_child(parents)?),
                     None => break,
                 }
             }
@@ -259,8 +316,8 @@ impl Tree {
                     let mut parents = std::mem::take(&mut child.parents);
                     let right = parents.split_off(parents.len() / 2);
                     running.pop_front();
-                    running.push_front(self.begin_child(right));
-                    running.push_front(self.begin_child(parents));
+                    running.push_front(self.begin_child(right)?);
+                    running.push_front(self.begin_child(parents)?);
                 }
             }
         }
@@ -294,98 +351,38 @@ impl Tree {
         fields.map_err(|error| self.blame(Fault::Internal { facts: error.to_string() }))
     }
 
-    fn begin_child(&self, parents: Vec<Fields>) -> Child {
+    fn begin_child(&self, parents: Vec<Fields>) -> Result<Child, SourceError> {
         let fields = match &self.parent.batch {
             Some(batch) => batch.fields(&parents),
             None => parents.first().cloned().unwrap_or_default(),
         };
         let fields = Arc::new(fields);
-        let (gate, keeper) = match &self.errand.gate {
-            Some(_) => {
-                let (gate, keeper) = Gate::new();
-                (Some(gate), Some(keeper))
-            }
-            None => (None, None),
-        };
         let scope = Arc::new(scope_with(&self.errand.scope, &fields));
-        let feed = Feed::pages(&self.inner, Errand { scope, fields, gate, ..self.errand.clone() });
-        Child { parents, feed, keeper, request: 0, has_begun: false }
+        let url = self.parent.url.as_ref().map(|name| self.child_url(name, &fields)).transpose()?;
+        let feed = Feed::relayed(&self.inner, Errand { scope, fields, url, ..self.errand.clone() });
+        Ok(Child { parents, feed, request: 0, has_begun: false })
+    }
+
+    fn child_url(&self, name: &str, fields: &Fields) -> Result<Url, SourceError> {
+        let url = fields.get(name).and_then(serde_json::Value::as_str).and_then(|text| self.inner.base.join(text).ok());
+        let (stream, name) = (self.parent.stream.clone(), name.to_owned());
+        url.ok_or_else(|| self.blame(FieldError::NotAUrl { stream, name }))
     }
 
     /// Passes on the next step of a child.
     async fn advance(&mut self, child: &mut Child) -> Result<Came, SourceError> {
-        let step = match &mut child.keeper {
-            None => child.feed.next().await,
-            Some(keeper) => tokio::select! {
-                biased;
-                step = child.feed.next() => step,
-                waiting = keeper.next() => {
-                    if let Some(gate) = &self.errand.gate {
-                        gate.pass().await;
-                    }
-                    waiting.go_on();
-                    return Ok(Came::Step);
-                }
-            },
-        };
-        let Step { event, fields } = match step {
+        let step = match child.feed.next().await {
             Ok(step) => step,
             // What was passed on cannot be taken back, so only a batch of which nothing came is asked for in halves.
             Err(error) if child.parents.len() > 1 && !child.has_begun && error.fault.is_batch_refused() => {
-                self.summary.retries += 1;
+                self.outlet.summary.retries += 1;
                 return Ok(Came::TooMany);
             }
             Err(error) => return Err(error),
         };
         child.has_begun = true;
-        match event {
-            ReadEvent::Exchange(exchange) => child.request = self.pass_on_head(exchange, fields, None).await?,
-            ReadEvent::Chunk(chunk) => self.pass_on_chunk(chunk, child.request, fields).await?,
-            ReadEvent::Records(mut records) => {
-                records.request = child.request;
-                self.summary.records += records.texts.len() as u64;
-                self.send(ReadEvent::Records(records), fields).await?;
-            }
-            ReadEvent::Done(done) => {
-                self.summary.add_tries(done);
-                return Ok(Came::Done);
-            }
-        }
-        Ok(Came::Step)
-    }
-
-    /// Numbers an exchange within the whole and passes it on.
-    async fn pass_on_head(
-        &mut self,
-        mut exchange: Exchange,
-        fields: Arc<Fields>,
-        role: Option<Role>,
-    ) -> Result<u32, SourceError> {
-        let request = self.summary.requests;
-        exchange.request = request;
-        self.summary.requests =
-            request.checked_add(1).ok_or_else(|| self.blame(Fault::Internal { facts: "2^32 requests".to_owned() }))?;
-        if let Some(role) = role {
-            role.mark(&mut exchange);
-        }
-        self.send(ReadEvent::Exchange(exchange), fields).await?;
-        Ok(request)
-    }
-
-    async fn pass_on_chunk(
-        &mut self,
-        mut chunk: headwater_contract::Chunk,
-        request: u32,
-        fields: Arc<Fields>,
-    ) -> Result<(), SourceError> {
-        chunk.request = request;
-        self.summary.bytes += chunk.body.len() as u64;
-        self.send(ReadEvent::Chunk(chunk), fields).await
-    }
-
-    async fn send(&self, event: ReadEvent, fields: Arc<Fields>) -> Result<(), SourceError> {
-        let sent = self.out.send(Ok(Step { event, fields })).await;
-        sent.map_err(|_| self.blame(Fault::Internal { facts: "nobody takes what is read".to_owned() }))
+        let is_done = self.outlet.step(step, &mut child.request).await.map_err(|fault| self.blame(fault))?;
+        Ok(if is_done { Came::Done } else { Came::Step })
     }
 }
 

@@ -8,6 +8,7 @@ mod auth;
 mod chains;
 mod faults;
 mod formats;
+mod jobs;
 mod paging;
 mod parents;
 mod refusals;
