@@ -7,7 +7,6 @@ use headwater_contract::{Span, StreamKind};
 use tokio::sync::Semaphore;
 
 use super::{JobManifest, StepManifest};
-use crate::decoding::{BodyDecoding, Pointer};
 use crate::manifest::{ManifestError, Method};
 use crate::pagination::Pagination;
 use crate::parents::ParentManifest;
@@ -134,8 +133,6 @@ fn step_of(stream: &Stream, step: &StepManifest) -> Stream {
     let mut stream = stream.clone();
     stream.parent = None;
     stream.given = Vec::new();
-    stream.records = Pointer::parse("");
-    stream.decoding = BodyDecoding::default();
     stream.pagination = Pagination::None;
     stream.request.method = step.method;
     stream.request.path = step.path.clone();
