@@ -31,6 +31,7 @@ streams:
     kind: events
     window: { field: at, request: { from: /range/from, until: /range/until }, granularity: 1 hour }
     decoding: json_lines
+    records: ''
     job:
       create: { path: /exports, body: { json: { type: rows, key: '{job_key}' } }, fields: { job: /export/id } }
       poll: { path: '/exports/{job}', state: /state, message: /error, every: 1 millisecond, wait_max: 300 milliseconds }
