@@ -162,7 +162,6 @@ impl Stream {
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = blame.need("columns", manifest.columns, "write the columns that rows promise")?;
-        let given = columns.iter().filter_map(|(_, column)| column.given.clone()).collect();
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
         let key = complete_key(manifest.key, append_only, &columns, blame)?;
@@ -204,7 +203,7 @@ impl Stream {
             slices: manifest.slices,
             parent: manifest.parent,
             job: None,
-            given,
+            given: given_names(&columns),
             purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
             window,
             start: manifest.start,
@@ -271,7 +270,7 @@ impl Stream {
             slices: self.slices.clone(),
             parent: self.parent.clone(),
             job: None,
-            given: columns.iter().filter_map(given_name).map(str::to_owned).collect(),
+            given: given_names(&columns),
             purpose: Purpose::Itself,
             window: None,
             start: self.start.clone(),
@@ -401,6 +400,11 @@ fn unsaid(mut manifest: StreamManifest) -> StreamManifest {
         append_only,
         ..manifest
     }
+}
+
+/// The names of the values that columns take from their requests.
+fn given_names(columns: &[Column]) -> Vec<String> {
+    columns.iter().filter_map(given_name).map(str::to_owned).collect()
 }
 
 /// The name under which a column's value was given to the request; `None` when it stands in the record.
