@@ -39,6 +39,9 @@ pub fn lint(connector: &Connector) -> Vec<Finding> {
             }
         }
     }
+    if manifest.api.as_ref().is_some_and(|api| api.sunset.is_some() && api.source.is_none()) {
+        find("source-missing", "api", "link the page that says when the version ends");
+    }
     for (name, own) in manifest.streams.iter() {
         let stream = match &manifest.defaults {
             Some(defaults) => own.clone().over(defaults.clone()),

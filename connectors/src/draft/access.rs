@@ -127,16 +127,45 @@ fn auth(document: &Document, access: &mut Access) {
             }
         }
         ("oauth2", ..) => {
-            let secret = access.secret("access_token", "An access token that may read");
-            access.auth = Some(format!("bearer: {secret}"));
-            access.auth_doubt =
-                Some("the description asks for OAuth 2; a token that does not end is enough for this".to_owned());
+            oauth2(scheme, access);
         }
         _ => {
             let secret = access.secret("token", "An API token that may read");
             access.auth = Some(format!("bearer: {secret}"));
         }
     }
+}
+
+/// A program that runs alone logs in as itself, else with a refresh token that a person once gave it.
+fn oauth2(scheme: &Node<'_>, access: &mut Access) {
+    let flow = |names: [&str; 2]| {
+        let flows = scheme.get("flows");
+        let found = names.iter().find_map(|name| flows.as_ref().and_then(|flows| flows.get(name)));
+        // Swagger 2.0 names one flow beside the scheme.
+        let own = || scheme.text("flow").filter(|flow| names.contains(flow)).map(|_| scheme.clone());
+        let url = found.or_else(own)?.text("tokenUrl")?.trim().to_owned();
+        (url.starts_with("https://") || url.starts_with('/')).then_some(url).filter(|url| !url.contains(['{', '}']))
+    };
+    let alone = flow(["clientCredentials", "application"]);
+    let (url, grant) = match (alone, flow(["authorizationCode", "accessCode"])) {
+        (Some(url), _) => (url, "client_credentials".to_owned()),
+        (None, Some(url)) => {
+            let secret = access.secret("refresh_token", "A refresh token that a person with read access gave");
+            (url, format!("{{ refresh_token: {secret} }}"))
+        }
+        (None, None) => {
+            let secret = access.secret("access_token", "An access token that may read");
+            access.auth = Some(format!("bearer: {secret}"));
+            access.auth_doubt =
+                Some("the description asks for OAuth 2 and does not say where tokens are issued".to_owned());
+            return;
+        }
+    };
+    access.setting("client_id", "help: \"The client id of an app registered with the vendor\"");
+    let secret = access.secret("client_secret", "The client secret of that app");
+    let client = format!("{{ id: client_id, secret: {secret} }}");
+    access.auth = Some(format!("oauth2: {{ token_url: {}, grant: {grant}, client: {client} }}", quoted(&url)));
+    access.auth_doubt = Some("the scopes that reading needs (`scopes:`)".to_owned());
 }
 
 /// How well a scheme serves a program that runs alone.

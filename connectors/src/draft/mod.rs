@@ -161,6 +161,11 @@ pub fn draft_document(
     } else {
         drafted.into_iter().partition(|stream| options.streams.contains(&stream.name))
     };
+    let mut kept = kept;
+    let parents: Vec<_> = kept.iter().filter_map(stream::DraftedStream::as_parent).collect();
+    for stream in &mut kept {
+        stream.adopt(&parents);
+    }
     for stream in &kept {
         for (name, body) in &stream.settings {
             access.setting(name, body);

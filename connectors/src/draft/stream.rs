@@ -17,6 +17,44 @@ pub(super) struct DraftedStream {
     pub(super) has_window: bool,
     /// Names in its path that a project must give.
     pub(super) placeholders: usize,
+    /// Its path, as a manifest writes it.
+    path: String,
+    /// Where the key stands in a record, and its type.
+    key: Option<(String, String)>,
+    /// The one name in its path, with the path of the list that it is of.
+    owner: Option<(String, String)>,
+}
+
+impl DraftedStream {
+    /// Reads the stream under the records of the list that its path names an element of, where that is one of `others`.
+    pub(super) fn adopt(&mut self, others: &[(String, String, (String, String))]) {
+        let Some((name, path)) = &self.owner else { return };
+        let Some((_, parent, (pointer, typed))) = others.iter().find(|(known, ..)| known == path) else { return };
+        let (setting, slices) = slices_of(name);
+        let fields = format!("{{ {name}: {} }}", quoted(pointer));
+        let line = format!("parent: {{ stream: {}, fields: {fields} }}", quoted(parent));
+        self.text = self.text.replace(&slices, &line);
+        self.settings.retain(|(known, _)| *known != setting);
+        self.placeholders = 0;
+        if !self.text.contains(&format!("\n      {name}: ")) {
+            self.text.push_str(&format!(
+                "      {name}: {{ type: {typed}, given: {name} }}  # confirm: whether it belongs to the key\n"
+            ));
+        }
+    }
+
+    /// What others need to be read under its records: path, name and key; nothing where it needs names itself.
+    pub(super) fn as_parent(&self) -> Option<(String, String, (String, String))> {
+        let key = self.key.clone().filter(|_| self.placeholders == 0)?;
+        Some((self.path.clone(), self.name.clone(), key))
+    }
+}
+
+/// The setting that lists what a name in a path may be, and the line that reads it.
+fn slices_of(name: &str) -> (String, String) {
+    let setting = format!("{name}_list");
+    let line = format!("slices: {{ setting: {setting}, as: {name} }}  # confirm: where the values come from");
+    (setting, line)
 }
 
 /// The page that describes a thing, where the description links one.
@@ -127,7 +165,22 @@ pub(super) fn draft_stream(
     for column in &columns {
         text.push_str(&format!("      {}\n", column.line()));
     }
-    DraftedStream { name, text, settings, has_window: window.is_some(), placeholders: path.names.len() }
+    let key = key.and_then(|(at, _)| columns.get(at));
+    let owner = match path.names.as_slice() {
+        [sole] => path.text.split_once(&format!("/{{{sole}}}/")).map(|(above, _)| (sole.clone(), above.to_owned())),
+        _ => None,
+    };
+    DraftedStream {
+        name,
+        text,
+        settings,
+        has_window: window.is_some(),
+        placeholders: path.names.len(),
+        key: key
+            .map(|column| (format!("/{}", column.field.replace('~', "~0").replace('/', "~1")), column.typed.clone())),
+        owner,
+        path: path.text,
+    }
 }
 
 /// The names in a path: the last is what the stream is sliced by, the others are settings.
@@ -136,9 +189,9 @@ fn write_names(path: &Path, lines: &mut Vec<String>, settings: &mut Vec<(String,
     for name in above {
         settings.push((name.clone(), format!("help: {}", quoted(&format!("The `{name}` in the path")))));
     }
-    let setting = format!("{last}_list");
+    let (setting, line) = slices_of(last);
     settings.push((setting.clone(), format!("type: list, help: {}", quoted(&format!("Each `{last}` to read")))));
-    lines.push(format!("slices: {{ setting: {setting}, as: {last} }}  # confirm: where the values come from"));
+    lines.push(line);
 }
 
 /// Parameters without which a request is refused become settings.

@@ -78,10 +78,39 @@ fn writes_what_the_description_says_and_marks_what_it_guesses() {
 
 #[test]
 fn keeps_the_streams_that_are_named() {
+    // Alone it has no parent, so the values come from a setting.
     let wanted = DraftOptions { streams: vec!["lines".into()], name: Some("shop".into()), document: None };
     let draft = drafted(&wanted).unwrap();
     assert_eq!((draft.name.as_str(), draft.streams.len(), draft.left_out.len()), ("shop", 1, 2));
     assert!(!draft.text.contains("start_on") && draft.text.contains("order_id_list"));
+}
+
+#[test]
+fn logs_in_as_the_description_says() {
+    for (scheme, auth) in [
+        (json!({ "type": "http", "scheme": "bearer" }), "auth: { bearer: token }"),
+        (json!({ "type": "http", "scheme": "basic" }), "auth: { basic: { user: user, password: password } }"),
+        (
+            json!({ "type": "apiKey", "in": "query", "name": "k[1]" }),
+            "auth: { query: { param: \"k[1]\", value: api_key } }",
+        ),
+        (
+            json!({ "type": "oauth2", "flows": { "clientCredentials": { "tokenUrl": "https://id.example/token" } } }),
+            "auth: { oauth2: { token_url: \"https://id.example/token\", grant: client_credentials, client: { id: client_id, secret: client_secret } } }",
+        ),
+        (
+            json!({ "type": "oauth2", "flow": "accessCode", "tokenUrl": "/token" }),
+            "grant: { refresh_token: refresh_token }, client: { id: client_id, secret: client_secret } } }",
+        ),
+        (json!({ "type": "oauth2", "flows": {} }), "auth: { bearer: access_token }"),
+    ] {
+        let mut described = shop();
+        described["components"]["securitySchemes"]["key"] = scheme;
+        let description = Description::parse(described.to_string().as_bytes(), "shop.json").unwrap();
+        let draft = draft(&description, &DraftOptions::default()).unwrap();
+        assert!(draft.text.contains(auth), "{auth}\n{}", draft.text);
+        Connector::parse(&draft.text, "shop.yaml").unwrap();
+    }
 }
 
 /// Every description that has a list gives a manifest that parses, leaves unsaid only what a description cannot say, and is not refuted by

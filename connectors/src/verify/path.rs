@@ -44,7 +44,7 @@ pub(super) fn find<'a>(facts: &StreamFacts, description: &'a Description) -> Pat
     for document in &description.documents {
         let starts = starts(&document.servers());
         for entry in document.paths() {
-            if !may_end_alike(facts.path.last(), entry.segments.last()) {
+            if !may_end_alike(&ours, &entry.segments) {
                 continue;
             }
             let own = own_starts(document, entry);
@@ -161,13 +161,11 @@ fn is_elsewhere(base: &Base, start: &Start) -> bool {
     matches!((&base.host, &start.host), (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) && !base.is_movable)
 }
 
-/// Rejects most paths by their last segment.
-fn may_end_alike(ours: Option<&String>, theirs: Option<&String>) -> bool {
-    match (ours, theirs) {
-        (Some(ours), Some(theirs)) => ours == theirs || theirs.contains("{}"),
-        (None, None) => true,
-        _ => false,
-    }
+/// Rejects most paths by their last segments, before any operation is looked at.
+fn may_end_alike(ours: &[String], theirs: &[String]) -> bool {
+    let mut pairs = ours.iter().rev().zip(theirs.iter().rev());
+    // A name with slashes in it may stand for any number of theirs.
+    pairs.by_ref().take_while(|(ours, _)| *ours != "{+}").all(|(ours, theirs)| ours == theirs || theirs.contains("{}"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
