@@ -104,7 +104,9 @@ pub(crate) fn facts(connector: &Connector) -> Result<Vec<StreamFacts>, ManifestE
 }
 
 fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
-    let path = with_defaults(manifest, stream.request.path.as_str());
+    // An export is ordered by a request that a description has; what is downloaded then is a file.
+    let asked = stream.job.as_ref().map_or(stream, |job| job.create.as_ref());
+    let path = with_defaults(manifest, asked.request.path.as_str());
     let owner = stream.name.strip_suffix("__keys").unwrap_or(&stream.name);
     let own = manifest.streams.get(owner).and_then(|own| own.docs.clone());
     let docs = own.or_else(|| manifest.defaults.as_ref()?.docs.clone()).unwrap_or_default();
@@ -125,9 +127,9 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         has_docs: docs.starts_with("https://") || docs.starts_with("http://"),
         base: base.clone(),
         path: segments(&path),
-        path_text: stream.request.path.as_str().to_owned(),
-        method: match stream.request.method {
-            _ if stream.request.body.is_some() => "post",
+        path_text: asked.request.path.as_str().to_owned(),
+        method: match asked.request.method {
+            _ if asked.request.body.is_some() => "post",
             Method::Get => "get",
             Method::Post => "post",
             Method::Put => "put",
@@ -135,8 +137,9 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             Method::Delete => "delete",
             Method::Head => "head",
         },
-        sent: sent(manifest, stream),
+        sent: sent(manifest, asked),
         records: match stream.decoding.format {
+            _ if stream.job.is_some() => None,
             Decoding::Json => records(&stream.records),
             // Descriptions say nothing of what stands in a file.
             Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) => None,
@@ -144,7 +147,7 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         key: key.cloned().collect(),
         cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),
         columns,
-        read: read(stream),
+        read: if stream.job.is_some() { Vec::new() } else { read(stream) },
     }
 }
 

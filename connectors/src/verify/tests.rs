@@ -187,6 +187,29 @@ fn a_changed_manifest_reads_unverified() {
     assert_eq!(read, evidence);
 }
 
+/// An export is judged by the request that orders it; what it downloads is a file, of which a description says nothing.
+#[test]
+fn an_export_is_judged_by_its_order() {
+    let text = MANIFEST
+        .replace("    path: /accounts/{account}/orders\n", concat!(
+            "    path: /files/{file}\n    job:\n",
+            "      create: { method: get, path: \"/accounts/{account}/orders\", params: { status: done }, fields: { job: /id } }\n",
+            "      poll: { path: \"/jobs/{job}\", state: /state }\n",
+            "      states: { running: [busy], completed: [done], failed: [lost] }\n",
+            "      fields: { file: /file }\n",
+        ))
+        .replace("    params: { state: open, \"expand[lines]\": all }\n", "");
+    let connector = Connector::parse(&text, "shop.yaml").unwrap_or_else(|error| panic!("{error} {}", error.snippet()));
+    let report = verify(&connector, &shop("vendor")).unwrap();
+    let stream = &report.streams[0];
+    let of = |kind: FactKind| {
+        stream.facts.iter().filter(|fact| fact.kind == kind).map(|fact| fact.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!((of(FactKind::Path), of(FactKind::Method)), (vec![Verdict::Found], vec![Verdict::Found]));
+    assert_eq!((of(FactKind::Window), of(FactKind::Filter)), (vec![Verdict::Found; 2], vec![Verdict::Contradicted]));
+    assert_eq!((of(FactKind::Records), of(FactKind::PagingAnswer)), (vec![Verdict::NotCovered], Vec::new()));
+}
+
 /// The same shop in Swagger 2.0 gives the same verdicts.
 #[test]
 fn both_standards_read_alike() {
