@@ -6,7 +6,7 @@ use headwater_contract::{Digest16, StreamKind};
 use serde::Serialize;
 
 use crate::manifest::{
-    Instant, Lines, Manifest, ManifestError, SettingInfo, SettingManifest, SettingType, StreamManifest,
+    Fact, Instant, Limit, Lines, Manifest, ManifestError, SettingInfo, SettingManifest, SettingType, StreamManifest,
 };
 use crate::parents::check_parents;
 use crate::stream::{Blame, Stream};
@@ -80,6 +80,7 @@ impl Connector {
             lines: Lines::index(text),
             digest: Digest16::of(text.as_bytes()),
         };
+        connector.check_limits()?;
         connector.complete(&BTreeMap::new())?;
         Ok(connector)
     }
@@ -201,6 +202,21 @@ impl Connector {
         match error {
             ManifestError::Incomplete { reason, fix, .. } => self.project_error(stream, format!("{reason}; {fix}")),
             other => self.project_error(stream, other.to_string()),
+        }
+    }
+
+    /// Every limit must say one thing.
+    fn check_limits(&self) -> Result<(), ManifestError> {
+        let limits = match &self.manifest.http.limits {
+            Fact::NotPublished => return Ok(()),
+            Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
+                limits
+            }
+        };
+        let blame = Blame { file: &self.origin, path: "http.limits", line: &|path| self.line(path) };
+        match limits.iter().find_map(Limit::contradiction) {
+            Some((reason, fix)) => Err(blame.incomplete("", reason, fix)),
+            None => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::auth::AuthError;
 use crate::decoding::DecodeError;
 use crate::expression::ExpressionError;
 use crate::jobs::{JobError, JobStoreError};
+use crate::limits::QuotaStoreError;
 use crate::manifest::{ManifestError, SettingError};
 use crate::pagination::PaginationError;
 use crate::parents::FieldError;
@@ -55,6 +56,15 @@ pub enum Fault {
         /// When it may be asked again, where it says so.
         retry_at: Option<DateTime<Utc>>,
     },
+    /// What may be asked is used up, by our own count.
+    #[error("what the source allows is used up until {}", until.format("%Y-%m-%dT%H:%M:%SZ"))]
+    QuotaSpent {
+        /// When it is full again.
+        until: DateTime<Utc>,
+    },
+    /// Nobody knows what may still be asked.
+    #[error("{0}")]
+    QuotaStore(QuotaStoreError),
     /// The source is broken.
     #[error("the source failed ({status}){}", said(says))]
     ServerError {
@@ -100,6 +110,12 @@ pub enum Fault {
     TooSlow {
         /// How many came.
         bytes: u64,
+    },
+    /// A reading that does not end.
+    #[error("the reading took too long; {requests} requests were answered")]
+    ReadingTooLong {
+        /// How many.
+        requests: u32,
     },
     /// The body is not what the manifest says.
     #[error("{0}")]
@@ -240,7 +256,8 @@ macro_rules! fault_from {
         }
     )*};
 }
-fault_from!(AuthError => Auth, DecodeError => Decode, PaginationError => Pagination, ExpressionError => Expression, SliceError => Slice,
+fault_from!(AuthError => Auth, QuotaStoreError => QuotaStore, DecodeError => Decode, PaginationError => Pagination,
+    ExpressionError => Expression, SliceError => Slice,
     FieldError => Parent, JobError => Job, JobStoreError => JobStore,
     SettingError => Setting, ManifestError => Manifest);
 
@@ -258,6 +275,7 @@ impl Fault {
     pub fn retry_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::Throttled { retry_at, .. } | Self::ServerError { retry_at, .. } => *retry_at,
+            Self::QuotaSpent { until } => Some(*until),
             _ => None,
         }
     }
@@ -295,12 +313,15 @@ impl Fault {
             Self::NotFound { .. } => "not-found",
             Self::Rejected { .. } => "request-rejected",
             Self::Throttled { .. } => "throttled",
+            Self::QuotaSpent { .. } => "quota-spent",
+            Self::QuotaStore(_) => "quota-store",
             Self::ServerError { .. } => "server-error",
             Self::Declared { .. } => "declared-error",
             Self::Unreachable { .. } => "unreachable",
             Self::BodyCut { .. } => "body-truncated",
             Self::Decode(error) => error.code(),
             Self::TooSlow { .. } => "too-slow",
+            Self::ReadingTooLong { .. } => "reading-too-long",
             Self::ErrorInBody { .. } => "error-in-body",
             Self::Pagination(error) => error.code(),
             Self::OriginRefused { .. } => "origin-refused",
@@ -334,7 +355,7 @@ impl Fault {
             Self::Job(error) if error.may_pass() => ErrorKind::Unavailable,
             Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
             Self::Auth(error) => error.kind(),
-            Self::Throttled { .. } => ErrorKind::Parked,
+            Self::Throttled { .. } | Self::QuotaSpent { .. } => ErrorKind::Parked,
             Self::Declared { class, .. } => class.kind(),
             Self::ServerError { .. }
             | Self::Unreachable { .. }
@@ -358,10 +379,12 @@ impl Fault {
             | Self::Job(_)
             | Self::TooManyRedirects { .. }
             | Self::BodyTooLarge { .. }
+            | Self::ReadingTooLong { .. }
             | Self::Inflates { .. }
             | Self::Encoding { .. }
             | Self::Replay { .. } => ErrorKind::Source,
             Self::PrivateAddress { .. }
+            | Self::QuotaStore(_)
             | Self::HeaderValue { .. }
             | Self::Expression(_)
             | Self::Parent(FieldError::When(_))
@@ -381,7 +404,10 @@ impl Fault {
             Self::Forbidden { .. } => "give the credential the right to read this, then run again".to_owned(),
             Self::NotFound { .. } => "check the settings in its path, and `path` in the manifest".to_owned(),
             Self::Rejected { .. } => "compare the request with the page that the manifest links to".to_owned(),
-            Self::Throttled { .. } => "wait; the next run goes on where this one stopped".to_owned(),
+            Self::QuotaStore(error) => format!("check {} and its permissions", error.place),
+            Self::Throttled { .. } | Self::QuotaSpent { .. } => {
+                "wait; the next run goes on where this one stopped".to_owned()
+            }
             Self::ServerError { .. }
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
@@ -413,6 +439,7 @@ impl Fault {
             }
             Self::TooManyRedirects { .. } => "check `base_url` in the manifest".to_owned(),
             Self::BodyTooLarge { .. } | Self::Inflates { .. } => "ask for smaller pages".to_owned(),
+            Self::ReadingTooLong { .. } => "make its windows shorter".to_owned(),
             Self::Encoding { .. } => "ask the vendor why it compresses in a way that was not asked for".to_owned(),
             Self::HeaderValue { name } => format!("mend the setting that header `{name}` is made of"),
             Self::Expression(_) => "mend the value in the manifest".to_owned(),

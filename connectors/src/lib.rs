@@ -34,7 +34,7 @@ pub mod windowing;
 pub use connector::{Connector, ConnectorInfo, StreamInfo};
 pub use error::{Fault, Place, SourceError};
 pub use library::Library;
-pub use limits::Patience;
+pub use limits::{FileQuotas, MemoryQuotas, Patience, QuotaStore, QuotaStoreError};
 pub use manifest::{ManifestError, SettingInfo, SettingType, SettingValue};
 pub use source::{
     CheckReport, HOLD_BYTES, PAGES_MAX, ReadRequest, Reading, Replayer, Source, SourceOptions, StreamCheck,

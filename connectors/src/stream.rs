@@ -49,6 +49,10 @@ pub(crate) struct RequestPlan {
     pub(crate) rules: Rules,
     /// How query parameters are written, where that is not the connector's way.
     pub(crate) query: Option<QueryManifest>,
+    /// The points that it is thought to cost, where that is not the connector's way.
+    pub(crate) cost: Option<ValueManifest>,
+    /// Streams that name the same lock are never read at the same time.
+    pub(crate) locks: Vec<String>,
     pub(crate) by_age: Vec<AgeManifest>,
     /// Where the columns stand in a record, for queries that name them.
     pub(crate) columns: Vec<Pointer>,
@@ -180,6 +184,8 @@ impl Stream {
             page_size: manifest.page_size,
             rules: own_rules(manifest.errors, window.is_some(), manifest.slices.is_some(), connector_rules, blame)?,
             query: manifest.query,
+            cost: manifest.cost,
+            locks: manifest.locks.unwrap_or_default(),
             by_age: manifest.by_age.unwrap_or_default(),
             columns: named_columns(&columns),
             with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
@@ -258,6 +264,8 @@ impl Stream {
                 page_size: list.page_size,
                 rules: self.request.rules.clone(),
                 query: self.request.query.clone(),
+                cost: self.request.cost.clone(),
+                locks: self.request.locks.clone(),
                 by_age: Vec::new(),
                 columns: named_columns(&columns),
                 with: self.request.with.clone(),

@@ -1,15 +1,14 @@
 //! How to call an API: where it is, how much it allows, how it says no.
 
-use headwater_contract::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::auth::Auth;
 use crate::decoding::Pointer;
 use crate::expression::{Template, ValueManifest};
-use crate::limits::MomentFormat;
 use crate::manifest::fact::Fact;
-use crate::manifest::ordered::Ordered;
+use crate::manifest::limits::{CostManifest, Limit, Quota};
+use crate::manifest::ordered::{OneOrMany, Ordered};
 use crate::manifest::request::{GraphqlBody, HostsManifest, QueryManifest, TextBody};
 use crate::refusal::ErrorRule;
 
@@ -34,9 +33,12 @@ pub struct HttpManifest {
     /// What a credential may ask for; all its streams share it.
     #[serde(default = "limits_not_published")]
     pub limits: Fact<Vec<Limit>>,
-    /// Response headers that tell how much is left.
+    /// How answers tell how much is left; one quota, or a list of them.
     #[serde(default)]
-    pub quota: Option<Quota>,
+    pub quota: Option<OneOrMany<Quota>>,
+    /// What a request costs, for limits in points.
+    #[serde(default)]
+    pub cost: Option<CostManifest>,
     /// What is done about answers that are no data, after the stream's own rules; the first that holds decides.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
@@ -50,32 +52,6 @@ pub struct HttpManifest {
 
 fn limits_not_published() -> Fact<Vec<Limit>> {
     Fact::NotPublished
-}
-
-/// At most so many requests per period.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// Requests per period.
-    pub requests: u32,
-    /// The period.
-    pub per: Span,
-    /// The page that says so.
-    pub source: String,
-}
-
-/// Response headers that tell how much of a quota is left.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quota {
-    /// Header with the requests left; at 0 the source rests until `reset`.
-    pub remaining: String,
-    /// Header with the time at which it is full again.
-    pub reset: String,
-    /// How that time is written.
-    pub reset_format: MomentFormat,
-    /// The page that says so.
-    pub source: String,
 }
 
 /// A field of a body that means an error.

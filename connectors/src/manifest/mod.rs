@@ -7,6 +7,7 @@ mod column;
 mod error;
 mod fact;
 mod http;
+mod limits;
 mod lines;
 mod ordered;
 mod request;
@@ -16,11 +17,14 @@ mod stream;
 pub use column::{ChildManifest, ColumnManifest, TypeManifest};
 pub use error::ManifestError;
 pub use fact::Fact;
-pub use http::{BodyManifest, ErrorInBody, HttpManifest, Limit, Method, Quota};
+pub use http::{BodyManifest, ErrorInBody, HttpManifest, Method};
+pub use limits::{ActualCost, CostManifest, Limit, Quota, QuotaFields, Refill, Share, SharedBy, UsedOfLimit};
 pub use lines::Lines;
 pub use ordered::{OneOrMany, Ordered};
 pub use request::{AgeManifest, GraphqlBody, HostsManifest, ListStyle, QueryManifest, SpaceStyle, TextBody};
-pub use settings::{STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings};
+pub use settings::{
+    QUOTA_SHARE, STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings,
+};
 pub use stream::{
     ChainManifest, ChainStart, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, LengthManifest,
     PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,

@@ -7,6 +7,7 @@ use headwater_contract::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Share;
 use crate::expression::Scalar;
 
 /// What a setting holds.
@@ -148,6 +149,8 @@ pub struct Settings {
     pub dates: BTreeMap<String, DateTime<Utc>>,
     /// Credentials, for `auth`.
     pub secrets: BTreeMap<String, Secret>,
+    /// The share of what a day allows that the project wants to use.
+    pub quota_share: Option<Share>,
 }
 
 /// Why a project's value does not fit a setting.
@@ -195,6 +198,15 @@ pub enum SettingError {
     },
 }
 
+fn quota_share(given: &SettingValue) -> Result<Share, SettingError> {
+    let share = match given {
+        SettingValue::Text(text) => Share::parse(text),
+        SettingValue::Number(number) => Share::new(*number),
+        _ => None,
+    };
+    share.ok_or_else(|| SettingError::WrongType { name: QUOTA_SHARE.to_owned(), expected: "a share such as `40 %`" })
+}
+
 impl Settings {
     /// Checks `given` against `declared` and fills in defaults.
     ///
@@ -207,12 +219,13 @@ impl Settings {
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Self, SettingError> {
         for name in given.keys().chain(secrets.keys()) {
-            if name != STREAMS && declared.get(name).is_none() {
+            if name != STREAMS && name != QUOTA_SHARE && declared.get(name).is_none() {
                 let known = declared.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 return Err(SettingError::Unknown { name: name.clone(), known });
             }
         }
-        let mut settings = Self::default();
+        let mut settings =
+            Self { quota_share: given.get(QUOTA_SHARE).map(quota_share).transpose()?, ..Self::default() };
         for (name, manifest) in declared.iter() {
             if let Some(secret) = secrets.get(name) {
                 settings.take(name, manifest, &SettingValue::Secret(secret.clone()))?;
@@ -284,6 +297,9 @@ impl Settings {
         Scalar::Text(instant.format("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
 }
+
+/// The setting of every source that says which share of a day's allowance it may use, e.g. `40 %`.
+pub const QUOTA_SHARE: &str = "quota_share";
 
 /// The one name that a project gives beside the declared settings: the streams of a generic connector.
 pub const STREAMS: &str = "streams";

@@ -56,6 +56,10 @@ pub struct StreamManifest {
     pub body: Option<BodyManifest>,
     /// How query parameters and forms are written, in place of the connector's way.
     pub query: Option<QueryManifest>,
+    /// The points that a request is thought to cost, in place of the connector's `cost`.
+    pub cost: Option<ValueManifest>,
+    /// Names of locks: streams of a source that name the same one are never read at the same time.
+    pub locks: Option<Vec<String>>,
     /// Other ways to ask for windows that are young.
     pub by_age: Option<Vec<AgeManifest>>,
     /// What is done about answers that are no data, before the connector's own rules; the first that holds decides.
@@ -150,6 +154,8 @@ impl StreamManifest {
             parent: self.parent.or(base.parent),
             job: self.job.or(base.job),
             query: self.query.or(base.query),
+            cost: self.cost.or(base.cost),
+            locks: self.locks.or(base.locks),
             by_age: self.by_age.or(base.by_age),
             errors: self.errors.or(base.errors),
             auth: self.auth.or(base.auth),

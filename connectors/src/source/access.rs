@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use headwater_contract::{Secret, SourceName};
+use headwater_contract::{Digest16, Secret, SourceName};
 use url::Url;
 
 use super::SourceOptions;
 use crate::auth::{Authenticators, Keyring, Surroundings, ways};
 use crate::error::{Fault, SourceError};
-use crate::manifest::{Fact, Limit, Manifest, Settings};
+use crate::manifest::{Fact, Limit, Manifest, OneOrMany, Settings, Share};
 use crate::stream::Stream;
 use crate::transport::{Transport, TransportOptions};
 
@@ -38,7 +38,11 @@ pub(super) fn access(
         secret_params: ways.iter().flat_map(|auth| auth.secret_params()).collect(),
         secrets: &secrets,
         limits: limits(&manifest.http.limits),
-        quota: manifest.http.quota.clone(),
+        quotas: manifest.http.quota.clone().map(OneOrMany::into_vec).unwrap_or_default(),
+        actual_cost: manifest.http.cost.as_ref().and_then(|cost| cost.actual.clone()),
+        quota_share: settings.quota_share.unwrap_or(Share::WHOLE),
+        store: Arc::clone(&options.quotas),
+        identity: (&manifest.connector, identity(settings)),
         patience: options.patience.clone(),
         clock: Arc::clone(&options.clock),
     });
@@ -55,6 +59,12 @@ pub(super) fn access(
     };
     let authenticators = Authenticators::build(&ways, &around).map_err(|fault| blame("http.auth", fault))?;
     Ok((transport, authenticators))
+}
+
+/// Tells the credential of a source from others.
+fn identity(settings: &Settings) -> Digest16 {
+    let parts = settings.secrets.iter().flat_map(|(name, secret)| [name.as_bytes(), secret.expose().as_bytes()]);
+    Digest16::of_parts(parts)
 }
 
 fn limits(fact: &Fact<Vec<Limit>>) -> Option<&[Limit]> {

@@ -7,6 +7,7 @@ mod chain;
 mod check;
 mod gate;
 mod job;
+mod locks;
 mod outlet;
 mod parts;
 mod query;
@@ -17,6 +18,8 @@ mod request;
 mod selection;
 mod slices;
 mod tree;
+
+use locks::Locks;
 
 pub use check::{CheckReport, StreamCheck};
 pub use reading::{HOLD_BYTES, PAGES_MAX, ReadRequest, Reading};
@@ -34,7 +37,7 @@ use crate::connector::Connector;
 use crate::error::{Fault, Place, SourceError};
 use crate::expression::{Scalar, Scope};
 use crate::jobs::{JobStore, MemoryJobStore};
-use crate::limits::Patience;
+use crate::limits::{MemoryQuotas, Patience, QuotaStore};
 use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
 use crate::stream::{Purpose, Stream};
 use crate::transport::Transport;
@@ -54,6 +57,8 @@ pub struct SourceOptions {
     pub tokens: Arc<dyn TokenStore>,
     /// Where jobs are written down. In memory they are forgotten with the process, and ordered again.
     pub jobs: Arc<dyn JobStore>,
+    /// Where the use of limits is kept; sources of the same credential that share it share the limits.
+    pub quotas: Arc<dyn QuotaStore>,
 }
 
 impl SourceOptions {
@@ -66,6 +71,7 @@ impl SourceOptions {
             patience: Patience::default(),
             tokens: Arc::new(MemoryTokenStore::default()),
             jobs: Arc::new(MemoryJobStore::default()),
+            quotas: MemoryQuotas::shared(),
         }
     }
 }
@@ -88,6 +94,7 @@ struct Inner {
     jobs: Arc<dyn JobStore>,
     base: Url,
     streams: Vec<Arc<Stream>>,
+    locks: Locks,
     contracts: Vec<StreamContract>,
     transport: Arc<Transport>,
     authenticators: Authenticators,
@@ -136,6 +143,7 @@ impl Source {
             crate::windowing::fill_zones(&mut contract, &scope).map_err(|error| blame(&stream.path, error.into()))?;
             contracts.push(contract);
         }
+        let locks = Locks::new(&streams);
         let streams = streams.into_iter().map(Arc::new).collect();
         let clock = options.clock;
         Ok(Self {
@@ -149,6 +157,7 @@ impl Source {
                 jobs: options.jobs,
                 base,
                 streams,
+                locks,
                 contracts,
                 transport,
                 authenticators,

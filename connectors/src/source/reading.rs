@@ -5,6 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
@@ -82,8 +83,13 @@ pub(super) fn begin(inner: Arc<Inner>, stream: String, request: ReadRequest) -> 
     let (sender, events) = mpsc::channel(EVENTS_WAITING);
     let name = format!("{}.{stream}", inner.name);
     let task = tokio::spawn(async move {
+        let errand = settle(&inner, &stream, request).await;
+        let _held = match &errand {
+            Ok(errand) => inner.locks.hold(&errand.stream).await,
+            Err(_) => Vec::new(),
+        };
         // A reader that is gone needs no answer.
-        match settle(&inner, &stream, request).await {
+        match errand {
             Err(error) => drop(sender.send(Err(error)).await),
             Ok(errand) if errand.stream.parent.is_none() && errand.stream.job.is_none() => {
                 let mut reader = Reader::new(inner, errand, sender.clone());
@@ -161,14 +167,15 @@ pub(super) struct Reader {
     watch: Option<Watch>,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
     pub(super) last_request: Option<String>,
+    began: Instant,
 }
 
 impl Reader {
     pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
         let stream = Arc::clone(&errand.stream);
         let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
-        let summary = ReadSummary::default();
-        Self { inner, stream, errand, given, sender, summary, wire: None, watch: None, last_request: None }
+        let (summary, began) = (ReadSummary::default(), Instant::now());
+        Self { inner, stream, errand, given, sender, summary, wire: None, watch: None, last_request: None, began }
     }
 
     pub(super) fn blame(&self, fault: Fault) -> SourceError {
@@ -266,6 +273,9 @@ impl Reader {
             pass.number += 1;
             if pass.number >= PAGES_MAX || self.summary.requests >= PAGES_MAX {
                 return Err(PaginationError::TooManyPages { limit: PAGES_MAX }.into());
+            }
+            if self.began.elapsed() > self.inner.transport.patience().reading_max {
+                return Err(Fault::ReadingTooLong { requests: self.summary.requests });
             }
         }
     }
@@ -406,7 +416,7 @@ impl Reader {
             let refused = |refusal: Refusal| (refusal, false);
             let whole = self.body_reader(&answer).whole(held.clone());
             let whole = whole.map_err(|error| refused(self.judge_undecoded(&answer, &held, error.into())))?;
-            let facts = self.close(whole.ended, &answer, &held).map_err(refused)?;
+            let facts = self.close(whole.ended, request, &answer, &held).await.map_err(refused)?;
             let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
             if let Some(outcome) = self.capped(&page) {
                 return Ok(outcome);
@@ -461,7 +471,7 @@ impl Reader {
         }
         body.end();
         self.drain(&mut body).await?;
-        let facts = self.close(body.finish()?, &answer, &[])?;
+        let facts = self.close(body.finish()?, request, &answer, &[]).await?;
         let page = self.page(pass, range, &answer, facts)?;
         if let Some(Outcome::Capped { total, cap }) = self.capped(&page) {
             return Err(PaginationError::Capped { total, cap }.into());
@@ -471,7 +481,7 @@ impl Reader {
     }
 
     fn body_reader(&self, answer: &Answer) -> BodyReader {
-        let mut facts = self.stream.request.rules.facts(self.stream.facts());
+        let mut facts = self.inner.transport.facts(self.stream.request.rules.facts(self.stream.facts()));
         if let Some(error) = self.error_in_body() {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
@@ -480,8 +490,15 @@ impl Reader {
     }
 
     /// Ends a body: it is whole, says no error, and had its list of records.
-    fn close(&self, ended: Ended<()>, answer: &Answer, whole: &[u8]) -> Result<BodyFacts, Refusal> {
+    async fn close(
+        &self,
+        ended: Ended<()>,
+        request: &Request,
+        answer: &Answer,
+        whole: &[u8],
+    ) -> Result<BodyFacts, Refusal> {
         let Ended { facts, found, .. } = ended;
+        self.inner.transport.settle(request, answer, &facts).await?;
         self.judge_decoded(answer, &facts, whole, found.err().map(Fault::from))?;
         Ok(facts)
     }

@@ -9,7 +9,8 @@ use url::Url;
 use super::parts::Parts;
 use super::{Inner, selection};
 use crate::error::Fault;
-use crate::expression::{Scalar, Scope};
+use crate::expression::{ExpressionError, Scalar, Scope};
+use crate::limits::Load;
 use crate::manifest::{AgeManifest, Method, Ordered};
 use crate::pagination::Slot;
 use crate::stream::{RequestPlan, Stream};
@@ -74,6 +75,7 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     let plan = turn.plan.as_deref().unwrap_or(&stream.request);
     let values = values(plan, turn);
     let scope = names(stream, plan, scope, turn, &values);
+    let load = load(inner, stream, &scope)?;
     let mut headers = headers(inner, stream, &scope)?;
     let auth = stream.auth.as_ref().unwrap_or(&inner.connector.manifest().http.auth);
     let caller = inner.authenticators.caller(auth, &scope)?;
@@ -106,7 +108,23 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     let style = plan.query.as_ref().unwrap_or(&inner.connector.manifest().http.query);
     let body = parts.finish(&mut url, style);
     let method = if body.is_some() && plan.method == Method::Get { Method::Post } else { plan.method };
-    Ok(Request { method, url, headers, body, rules: plan.rules.clone(), caller })
+    Ok(Request { method, url, headers, body, rules: plan.rules.clone(), load, caller })
+}
+
+/// What a request counts as within the limits.
+fn load(inner: &Inner, stream: &Stream, scope: &Scope) -> Result<Load, Fault> {
+    let shared = inner.connector.manifest().http.cost.as_ref().and_then(|cost| cost.estimate.as_ref());
+    let points = match stream.request.cost.as_ref().or(shared) {
+        None => 1.0,
+        Some(cost) => {
+            let value = cost.value(scope)?;
+            let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+            let wrong =
+                || ExpressionError::Failed { text: "cost".to_owned(), reason: format!("`{value}` is no number") };
+            number.filter(|points| points.is_finite() && *points >= 0.0).ok_or_else(wrong)?
+        }
+    };
+    Ok(Load { stream: Arc::from(stream.name.as_str()), points })
 }
 
 fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: &Value) {

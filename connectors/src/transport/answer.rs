@@ -9,6 +9,7 @@ use url::Url;
 use super::body::Inflater;
 use super::{plain, text_of};
 use crate::error::Fault;
+use crate::limits::Turn;
 
 /// An answer that counts as good, at least by its status.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Answer {
     /// What was read of the body already, inflated.
     pub(super) ahead: BytesMut,
     pub(super) received: u64,
+    /// Ends with the body.
+    pub(super) turn: Turn,
     /// When the whole of it must have come.
     pub(super) deadline: Instant,
     pub(crate) all_headers: HeaderMap,
@@ -50,6 +53,7 @@ impl Answer {
                 Ok(true)
             }
             Ok(None) => {
+                self.turn.end();
                 self.inflater.finish(into)?;
                 Ok(false)
             }

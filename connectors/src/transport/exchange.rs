@@ -10,7 +10,7 @@ use super::body::Inflater;
 use super::{Prepared, Transport, build_client, client_builder, plain, text_of};
 use crate::auth::AuthError;
 use crate::error::Fault;
-use crate::limits::parse_retry_after;
+use crate::limits::{Load, parse_retry_after};
 
 /// Largest answer of a login: a token is some kilobytes at most.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -30,7 +30,8 @@ impl Transport {
         let at = self.redactor.text(&request.place());
         self.admit_address(&request.url)?;
         if self.pins.allows(&request.url) {
-            self.pace.permit().await;
+            // Without a slot of its own: the request that needs this login holds one.
+            self.pace.pass(&Load::default(), request.url.path()).await?;
         }
         let mut response = self.dispatch(client.unwrap_or(&self.client), request).await?;
         let status = response.status().as_u16();

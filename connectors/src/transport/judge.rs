@@ -14,7 +14,7 @@ use super::body::Inflater;
 use super::{Request, Transport, http_date, text_of};
 use crate::decoding::Pointer;
 use crate::error::Fault;
-use crate::limits::parse_retry_after;
+use crate::limits::{Shown, Turn, parse_retry_after};
 use crate::refusal::{Decision, Evidence, Refusal};
 
 /// Bytes of a refusal that are read, for rules and for its text.
@@ -36,16 +36,21 @@ impl Transport {
         request: &Request,
         response: reqwest::Response,
         location: Url,
+        turn: Turn,
     ) -> Result<Answer, Refusal> {
         let now = self.clock.now();
-        let spent = self.spent_quota(response.headers(), now);
-        let mut answer = self.answer(response, location, now)?;
+        let mut answer = self.answer(response, location, now, turn)?;
+        let (spent, cost) =
+            self.learner.told(&Shown { header: &|name| answer.header(name), field: &|_| None, has_body: false }, now);
+        if let Some(cost) = cost {
+            self.pace.settle(&request.load, answer.location.path(), 0, cost - request.load.points).await?;
+        }
         let status = answer.status;
         if (200..300).contains(&status) && status != PARTIAL_CONTENT {
-            if let Some(pause) = spent
-                && !request.caller.spends(now, pause)
-            {
-                self.pace.rest(pause);
+            match spent {
+                Some(pause) if !request.caller.spends(now, pause) => self.pace.rest(pause).await?,
+                Some(_) => {}
+                None => self.pace.note_good(),
             }
             return Ok(answer);
         }
@@ -68,13 +73,20 @@ impl Transport {
         }
     }
 
-    fn answer(&self, response: reqwest::Response, location: Url, now: DateTime<Utc>) -> Result<Answer, Fault> {
+    fn answer(
+        &self,
+        response: reqwest::Response,
+        location: Url,
+        now: DateTime<Utc>,
+        turn: Turn,
+    ) -> Result<Answer, Fault> {
         let headers = response.headers().clone();
         let links = headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
         Ok(Answer {
             inflater: Inflater::new(text_of(&headers, "content-encoding").as_deref())?,
             ahead: BytesMut::new(),
             received: 0,
+            turn,
             deadline: Instant::now() + self.patience.answer_max,
             status: response.status().as_u16(),
             url: self.redactor.url(&location),
@@ -87,17 +99,6 @@ impl Transport {
             all_headers: headers,
             response,
         })
-    }
-
-    /// How long the quota is spent, when its headers say that nothing is left.
-    fn spent_quota(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-        let quota = self.quota.as_ref()?;
-        let remaining: u64 = text_of(headers, &quota.remaining)?.trim().parse().ok()?;
-        if remaining > 0 {
-            return None;
-        }
-        let reset = quota.reset_format.read(&text_of(headers, &quota.reset)?, now)?;
-        Some((reset - now).to_std().unwrap_or_default())
     }
 
     fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {

@@ -24,14 +24,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use headwater_contract::Clock;
+use headwater_contract::{Clock, Digest16};
 use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::auth::Caller;
+use crate::decoding::{BodyFacts, PageFacts, Pointer};
 use crate::error::Fault;
-use crate::limits::{Again, Pace, Patience, Retries, jitter};
-use crate::manifest::{Limit, Method, Quota};
+use crate::limits::{Again, Learner, Load, Pace, PaceOptions, Patience, QuotaStore, Retries, Shown, jitter};
+use crate::manifest::{ActualCost, Limit, Method, Quota, Share};
 use crate::refusal::{Decision, Refusal, Rules};
 use address::{Guard, PrivateAddress, is_public};
 use origin::Pins;
@@ -53,6 +54,8 @@ pub(crate) struct Request {
     pub(crate) rules: Rules,
     /// On whose behalf it is sent.
     pub(crate) caller: Caller,
+    /// What it counts as within the limits.
+    pub(crate) load: Load,
 }
 
 impl Request {
@@ -73,7 +76,13 @@ pub(crate) struct TransportOptions<'a> {
     pub(crate) secret_params: Vec<String>,
     pub(crate) secrets: &'a [headwater_contract::Secret],
     pub(crate) limits: Option<&'a [Limit]>,
-    pub(crate) quota: Option<Quota>,
+    pub(crate) quotas: Vec<Quota>,
+    pub(crate) actual_cost: Option<ActualCost>,
+    /// The share of what a day allows that the project wants to use.
+    pub(crate) quota_share: Share,
+    pub(crate) store: Arc<dyn QuotaStore>,
+    /// The connector's name, and what tells its credential from others.
+    pub(crate) identity: (&'a str, Digest16),
     pub(crate) patience: Patience,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -86,7 +95,7 @@ pub(crate) struct Transport {
     allowed_hosts: Vec<String>,
     redactor: Redactor,
     pace: Pace,
-    quota: Option<Quota>,
+    learner: Learner,
     patience: Patience,
     clock: Arc<dyn Clock>,
     /// When all tries of a request last ended without any answer.
@@ -100,17 +109,32 @@ impl Transport {
         let listed = named.filter(|url| pins.is_listed_private(url));
         let allowed_hosts: Vec<String> = listed.filter_map(Url::host_str).map(str::to_owned).collect();
         let client = build_client(client_builder(allowed_hosts.clone(), &options.patience))?;
+        let (connector, credential) = options.identity;
+        let pace = Pace::new(PaceOptions {
+            limits: options.limits,
+            share: options.quota_share,
+            store: options.store,
+            host: format!("{connector} {}", pins.base()),
+            credential,
+            patience: &options.patience,
+            clock: Arc::clone(&options.clock),
+        });
         Ok(Self {
             client,
             pins,
             allowed_hosts,
             redactor: Redactor::new(options.secret_params, options.secrets),
-            pace: Pace::new(options.limits),
-            quota: options.quota,
+            pace,
+            learner: Learner::new(options.quotas, options.actual_cost, options.quota_share),
             patience: options.patience,
             clock: options.clock,
             outage: Mutex::new(None),
         })
+    }
+
+    /// Bounds of trying and waiting.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     /// All tries of one request.
@@ -145,8 +169,11 @@ impl Transport {
         tracing::debug!(%fault, try_number = retries.used(), "sending a request again");
         // The source said when; others of the credential wait with us, and jitter keeps them from coming back as one.
         let pause = asked.map_or(pause, |asked| asked + jitter(asked / 10).min(pause));
-        if matches!(*fault, Fault::Throttled { .. }) || asked.is_some() {
-            self.pace.rest(asked.unwrap_or(pause));
+        if matches!(*fault, Fault::Throttled { .. }) {
+            self.pace.slow_down().await?;
+            self.pace.rest(asked.unwrap_or(pause)).await?;
+        } else if let Some(asked) = asked {
+            self.pace.rest(asked).await?;
         }
         tokio::time::sleep(pause).await;
         Ok(())
@@ -155,7 +182,7 @@ impl Transport {
     /// Asks the pinned origin for its time: one `HEAD` without credential, whose status does not matter.
     pub(crate) async fn date(&self, base: &Url) -> Result<Option<DateTime<Utc>>, Fault> {
         self.admit(base)?;
-        self.pace.permit().await;
+        let _turn = self.pace.permit(&Load::default(), base.path()).await?;
         let answer = self.client.head(base.clone()).send().await;
         let answer = answer.map_err(|error| self.unreachable(&error, self.pins.base()))?;
         Ok(text_of(answer.headers(), "date").and_then(|date| http_date(&date)))
@@ -184,7 +211,7 @@ impl Transport {
     async fn follow(&self, request: &Request) -> Result<Answer, Refusal> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS_MAX {
-            self.pace.permit().await;
+            let turn = self.pace.permit(&request.load, url.path()).await?;
             let response = self.send_to(request, &url).await?;
             let status = response.status().as_u16();
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
@@ -194,7 +221,7 @@ impl Transport {
                     target.ok_or_else(|| Fault::Rejected { status, says: "a redirect without a target".to_owned() })?;
                 continue;
             }
-            return self.judge(request, response, url).await;
+            return self.judge(request, response, url, turn).await;
         }
         Err(Fault::TooManyRedirects { limit: REDIRECTS_MAX }.into())
     }
@@ -275,6 +302,28 @@ impl Transport {
     /// The text without secrets.
     pub(crate) fn redact(&self, text: &str) -> String {
         self.redactor.text(text)
+    }
+
+    /// Adds the body's fields from which limits are learned.
+    pub(crate) fn facts(&self, facts: PageFacts) -> PageFacts {
+        self.learner.facts(facts)
+    }
+
+    fn told(&self, answer: &Answer, facts: &BodyFacts) -> (Option<Duration>, Option<f64>) {
+        let field = |field: &Pointer| facts.body_field(field).cloned();
+        let shown = Shown { header: &|name| answer.header(name), field: &field, has_body: true };
+        self.learner.told(&shown, self.clock.now())
+    }
+
+    /// Learns from a body that came whole what is left of quotas, what the request cost and how much it weighed.
+    pub(crate) async fn settle(&self, request: &Request, answer: &Answer, facts: &BodyFacts) -> Result<(), Fault> {
+        let (spent, cost) = self.told(answer, facts);
+        let beyond = cost.map_or(0.0, |cost| cost - request.load.points);
+        self.pace.settle(&request.load, answer.location.path(), answer.received, beyond).await?;
+        match spent {
+            Some(pause) => self.pace.rest(pause).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn redact_url(&self, url: &Url) -> String {

@@ -9,6 +9,7 @@ mod chains;
 mod faults;
 mod formats;
 mod jobs;
+mod limits;
 mod paging;
 mod parents;
 mod refusals;
