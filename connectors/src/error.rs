@@ -145,6 +145,30 @@ pub enum Fault {
         /// Its address.
         address: String,
     },
+    /// A host that would be asked without encryption.
+    #[error("`{host}` would be asked over plain HTTP, which anybody on the way can read and change")]
+    PlainHttp {
+        /// Host and port.
+        host: String,
+    },
+    /// The project's proxy wants another credential.
+    #[error("the proxy refuses to pass requests on (407){}", said(says))]
+    ProxyRefused {
+        /// Its words.
+        says: String,
+    },
+    /// A URL beyond any reason.
+    #[error("a URL is longer than {limit} bytes")]
+    UrlTooLong {
+        /// The bound.
+        limit: usize,
+    },
+    /// Headers beyond any reason.
+    #[error("the answer's headers are more than {limit} bytes, or more than 100")]
+    HeadTooLarge {
+        /// The bound.
+        limit: usize,
+    },
     /// One redirect after the other.
     #[error("more than {limit} redirects follow one another")]
     TooManyRedirects {
@@ -326,6 +350,10 @@ impl Fault {
             Self::Pagination(error) => error.code(),
             Self::OriginRefused { .. } => "origin-refused",
             Self::PrivateAddress { .. } => "private-address",
+            Self::PlainHttp { .. } => "plain-http",
+            Self::ProxyRefused { .. } => "proxy-refused",
+            Self::UrlTooLong { .. } => "url-too-long",
+            Self::HeadTooLarge { .. } => "head-too-large",
             Self::TooManyRedirects { .. } => "too-many-redirects",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::Inflates { .. } => "body-inflates",
@@ -353,7 +381,7 @@ impl Fault {
         match self {
             Self::BatchRefused { fault } => fault.kind(),
             Self::Job(error) if error.may_pass() => ErrorKind::Unavailable,
-            Self::Unauthorized { .. } | Self::Forbidden { .. } => ErrorKind::Access,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::ProxyRefused { .. } => ErrorKind::Access,
             Self::Auth(error) => error.kind(),
             Self::Throttled { .. } | Self::QuotaSpent { .. } => ErrorKind::Parked,
             Self::Declared { class, .. } => class.kind(),
@@ -378,12 +406,15 @@ impl Fault {
             | Self::Rejected { .. }
             | Self::Job(_)
             | Self::TooManyRedirects { .. }
+            | Self::UrlTooLong { .. }
+            | Self::HeadTooLarge { .. }
             | Self::BodyTooLarge { .. }
             | Self::ReadingTooLong { .. }
             | Self::Inflates { .. }
             | Self::Encoding { .. }
             | Self::Replay { .. } => ErrorKind::Source,
             Self::PrivateAddress { .. }
+            | Self::PlainHttp { .. }
             | Self::QuotaStore(_)
             | Self::HeaderValue { .. }
             | Self::Expression(_)
@@ -437,6 +468,12 @@ impl Fault {
             Self::PrivateAddress { host, .. } => {
                 format!("if that is meant, list `{host}` with its port under `allow_private` in the project")
             }
+            Self::PlainHttp { host } => {
+                format!("write `https://`; if plain HTTP is meant, list `{host}` under `allow_private` in the project")
+            }
+            Self::ProxyRefused { .. } => "mend the user and password of the project's proxy".to_owned(),
+            Self::UrlTooLong { .. } => "send long values in a body, or fewer at a time".to_owned(),
+            Self::HeadTooLarge { .. } => "open the URL: no API that works answers with so many headers".to_owned(),
             Self::TooManyRedirects { .. } => "check `base_url` in the manifest".to_owned(),
             Self::BodyTooLarge { .. } | Self::Inflates { .. } => "ask for smaller pages".to_owned(),
             Self::ReadingTooLong { .. } => "make its windows shorter".to_owned(),

@@ -162,34 +162,22 @@ impl Stream {
         blame: &Blame<'_>,
     ) -> Result<(Self, Option<Self>), ManifestError> {
         check_name(name, blame)?;
-        let manifest = unsaid(manifest);
+        let mut manifest = unsaid(manifest);
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
-        let columns = blame.need("columns", manifest.columns, "write the columns that rows promise")?;
+        let columns = blame.need("columns", manifest.columns.take(), "write the columns that rows promise")?;
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
-        let key = complete_key(manifest.key, append_only, &columns, blame)?;
+        let key = complete_key(manifest.key.take(), append_only, &columns, blame)?;
         let by_parents = manifest.parent.as_ref().is_some_and(|parent| parent.range == ParentRange::Window);
-        let window = complete_window(kind, manifest.window, &columns, by_parents, blame)?;
-        let pagination = manifest.pagination.unwrap_or_default();
-        let chain = complete_chain(kind, manifest.chain, &pagination, window.is_some(), blame)?;
+        let window = complete_window(kind, manifest.window.take(), &columns, by_parents, blame)?;
+        let pagination = manifest.pagination.take().unwrap_or_default();
+        let chain = complete_chain(kind, manifest.chain.take(), &pagination, window.is_some(), blame)?;
         check_short_page(&pagination, manifest.page_size.as_ref(), blame)?;
         let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
-        let request = RequestPlan {
-            method: manifest.method.unwrap_or_default(),
-            path: blame.need("path", manifest.path, "write the path after `base_url`")?,
-            params: manifest.params.unwrap_or_default(),
-            headers: manifest.headers.unwrap_or_default(),
-            body: manifest.body,
-            page_size: manifest.page_size,
-            rules: own_rules(manifest.errors, window.is_some(), manifest.slices.is_some(), connector_rules, blame)?,
-            query: manifest.query,
-            cost: manifest.cost,
-            locks: manifest.locks.unwrap_or_default(),
-            by_age: manifest.by_age.unwrap_or_default(),
-            columns: named_columns(&columns),
-            with: parameters(manifest.parameters.as_ref(), manifest.with, blame)?,
-        };
+        let rules =
+            own_rules(manifest.errors.take(), window.is_some(), manifest.slices.is_some(), connector_rules, blame)?;
+        let request = complete_request(&mut manifest, &columns, rules, blame)?;
         let decoding = manifest.decoding.unwrap_or_default();
         let by_window =
             window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
@@ -427,6 +415,30 @@ fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
     }
     let fix = "use 1 to 64 of `a-z`, `0-9` and `_`, beginning with a letter, without `__`";
     Err(blame.incomplete("", format!("`{name}` is not a name for a stream"), fix))
+}
+
+/// The stream's request, taken out of its manifest.
+fn complete_request(
+    manifest: &mut StreamManifest,
+    columns: &[Column],
+    rules: Rules,
+    blame: &Blame<'_>,
+) -> Result<RequestPlan, ManifestError> {
+    Ok(RequestPlan {
+        method: manifest.method.unwrap_or_default(),
+        path: blame.need("path", manifest.path.take(), "write the path after `base_url`")?,
+        params: manifest.params.take().unwrap_or_default(),
+        headers: manifest.headers.take().unwrap_or_default(),
+        body: manifest.body.take(),
+        page_size: manifest.page_size.take(),
+        rules,
+        query: manifest.query.take(),
+        cost: manifest.cost.take(),
+        locks: manifest.locks.take().unwrap_or_default(),
+        by_age: manifest.by_age.take().unwrap_or_default(),
+        columns: named_columns(columns),
+        with: parameters(manifest.parameters.as_ref(), manifest.with.take(), blame)?,
+    })
 }
 
 /// Where the columns stand in a record; not those that were given to the request.

@@ -88,12 +88,7 @@ fn limits(connector: &Connector, text: &mut String) {
         Fact::Assumed { value, because } => text.push_str(&format!("{} limits, assumed: {because}.\n", value.len())),
         Fact::Stated(value) | Fact::Published { value, .. } => {
             for limit in value {
-                text.push_str(&format!(
-                    "- {} requests per {} ({})\n",
-                    limit.requests,
-                    limit.per,
-                    link("source", &limit.source)
-                ));
+                text.push_str(&format!("- {} ({})\n", limit.words(), link("source", &limit.source)));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A time of day in a zone, such as the midnight at which a vendor's daily quota is full again.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -45,6 +46,12 @@ impl WallClock {
     fn on(&self, day: chrono::NaiveDate) -> Option<DateTime<Utc>> {
         let local = self.zone.0.from_local_datetime(&day.and_time(self.time.0)).earliest()?;
         Some(local.with_timezone(&Utc))
+    }
+}
+
+impl fmt::Display for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.time.0.format("%H:%M"), self.zone.0.name())
     }
 }
 

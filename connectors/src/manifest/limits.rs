@@ -53,6 +53,21 @@ pub enum SharedBy {
 }
 
 impl Limit {
+    /// The limit for people: `5000 requests per 1 hour`.
+    pub fn words(&self) -> String {
+        let amount = match (self.requests, self.points, self.bytes, self.concurrent) {
+            (Some(requests), ..) => format!("{requests} requests"),
+            (_, Some(points), ..) => format!("{points} points"),
+            (_, _, Some(bytes), _) => format!("{bytes} bytes"),
+            (.., concurrent) => format!("{} requests at a time", concurrent.unwrap_or_default()),
+        };
+        match (self.per, &self.resets) {
+            (Some(per), _) => format!("{amount} per {per}"),
+            (None, Some(clock)) => format!("{amount} a day, full again at {clock}"),
+            (None, None) => amount,
+        }
+    }
+
     /// What contradicts itself in it, and what to write.
     pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let measures =
@@ -263,6 +278,12 @@ mod tests {
         ] {
             assert_eq!(serde_saphyr::from_str::<Limit>(text).unwrap().contradiction(), None, "{text}");
         }
+        let words = |text: &str| serde_saphyr::from_str::<Limit>(text).unwrap().words();
+        assert_eq!(
+            words("{ points: 10, resets: { time: '08:30', zone: Europe/Berlin } }"),
+            "10 points a day, full again at 08:30 Europe/Berlin"
+        );
+        assert_eq!(words("{ requests: 5000, per: 1 hour }"), "5000 requests per 1 hour");
         assert_eq!((Share::parse("40 %"), Share::parse("0.4")), (Share::new(0.4), Share::new(0.4)));
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn access(
         base,
         other_origins: &others,
         allow_private: &options.allow_private,
+        proxy: options.proxy.as_ref(),
         login_urls: &login_urls,
         secret_params: ways.iter().flat_map(|auth| auth.secret_params()).collect(),
         secrets: &secrets,

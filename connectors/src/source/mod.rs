@@ -47,6 +47,9 @@ use crate::transport::Transport;
 pub struct SourceOptions {
     /// `host:port` of private addresses that the project lists.
     pub allow_private: Vec<String>,
+    /// The proxy that all requests go through; none when absent, whatever the environment says. It resolves the names of sources itself,
+    /// so it is the proxy that must keep to public addresses.
+    pub proxy: Option<Url>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Credentials by setting name.
@@ -66,6 +69,7 @@ impl SourceOptions {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             allow_private: Vec::new(),
+            proxy: None,
             clock,
             secrets: BTreeMap::new(),
             patience: Patience::default(),

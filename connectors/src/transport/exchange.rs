@@ -75,7 +75,7 @@ impl Transport {
         &self,
         change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<reqwest::Client, Fault> {
-        build_client(change(client_builder(self.allowed_hosts.clone(), &self.patience)))
+        build_client(change(client_builder(self.allowed_hosts.clone(), self.proxy.as_ref(), &self.patience)))
     }
 
     /// How long a credential that rests is waited for.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::body::Inflater;
-use super::{Request, Transport, http_date, text_of};
+use super::{HEAD_BYTES_MAX, Request, Transport, http_date, text_of};
 use crate::decoding::Pointer;
 use crate::error::Fault;
 use crate::limits::{Shown, Turn, parse_retry_after};
@@ -81,6 +81,9 @@ impl Transport {
         turn: Turn,
     ) -> Result<Answer, Fault> {
         let headers = response.headers().clone();
+        if headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEAD_BYTES_MAX {
+            return Err(Fault::HeadTooLarge { limit: HEAD_BYTES_MAX });
+        }
         let links = headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
         Ok(Answer {
             inflater: Inflater::new(text_of(&headers, "content-encoding").as_deref())?,
@@ -131,6 +134,7 @@ fn usual_fault(
         429 => Fault::Throttled { status, retry_at: retry_after.or(spent).and_then(later) },
         403 if spent.is_some() => Fault::Throttled { status, retry_at: retry_after.or(spent).and_then(later) },
         401 => Fault::Unauthorized { says },
+        407 => Fault::ProxyRefused { says },
         403 => Fault::Forbidden { says },
         404 | 410 => Fault::NotFound { status, says },
         408 | 425 | 500..=599 => Fault::ServerError { status, says, retry_at: retry_after.and_then(later) },

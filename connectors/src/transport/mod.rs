@@ -40,6 +40,12 @@ use redact::Redactor;
 
 /// How long a host that was not there is taken to be away, so that a hundred windows do not each wait out three tries.
 const OUTAGE: Duration = Duration::from_secs(30);
+/// Bytes of a URL.
+const URL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all names and values of an answer's headers. The client itself takes at most 100 headers.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// What the client says of a head that is too large for it; it has no type for that.
+const HEAD_TOO_LARGE: &str = "message head is too large";
 /// Redirects that are followed, within the pinned origins.
 const REDIRECTS_MAX: usize = 5;
 /// A request before its caller's credential is put on.
@@ -70,6 +76,8 @@ pub(crate) struct TransportOptions<'a> {
     pub(crate) base: &'a Url,
     pub(crate) other_origins: &'a [Url],
     pub(crate) allow_private: &'a [String],
+    /// Where requests go through, when the project says so.
+    pub(crate) proxy: Option<&'a Url>,
     /// URLs at which its logins take place, as the manifest names them.
     pub(crate) login_urls: &'a [Url],
     /// Query parameters that hold a secret.
@@ -93,6 +101,7 @@ pub(crate) struct Transport {
     client: reqwest::Client,
     pins: Pins,
     allowed_hosts: Vec<String>,
+    proxy: Option<reqwest::Proxy>,
     redactor: Redactor,
     pace: Pace,
     learner: Learner,
@@ -108,7 +117,10 @@ impl Transport {
         let named = std::iter::once(options.base).chain(options.other_origins).chain(options.login_urls);
         let listed = named.filter(|url| pins.is_listed_private(url));
         let allowed_hosts: Vec<String> = listed.filter_map(Url::host_str).map(str::to_owned).collect();
-        let client = build_client(client_builder(allowed_hosts.clone(), &options.patience))?;
+        let proxy = options.proxy.map(proxy_to).transpose()?;
+        let allowed_hosts = allowed_hosts.into_iter().chain(options.proxy.and_then(Url::host_str).map(str::to_owned));
+        let allowed_hosts: Vec<String> = allowed_hosts.collect();
+        let client = build_client(client_builder(allowed_hosts.clone(), proxy.as_ref(), &options.patience))?;
         let (connector, credential) = options.identity;
         let pace = Pace::new(PaceOptions {
             limits: options.limits,
@@ -123,6 +135,7 @@ impl Transport {
             client,
             pins,
             allowed_hosts,
+            proxy,
             redactor: Redactor::new(options.secret_params, options.secrets),
             pace,
             learner: Learner::new(options.quotas, options.actual_cost, options.quota_share),
@@ -209,16 +222,20 @@ impl Transport {
 
     /// Sends one request once and follows its redirects.
     async fn follow(&self, request: &Request) -> Result<Answer, Refusal> {
-        let mut url = request.url.clone();
+        let (mut url, mut asked) = (request.url.clone(), Cow::Borrowed(request));
         for _ in 0..=REDIRECTS_MAX {
             let turn = self.pace.permit(&request.load, url.path()).await?;
-            let response = self.send_to(request, &url).await?;
+            let response = self.send_to(&asked, &url).await?;
             let status = response.status().as_u16();
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
                 let location = response.headers().get("location").and_then(|value| value.to_str().ok());
                 let target = location.and_then(|location| url.join(location).ok());
                 url =
                     target.ok_or_else(|| Fault::Rejected { status, says: "a redirect without a target".to_owned() })?;
+                if status == 303 {
+                    let method = if asked.method == Method::Head { Method::Head } else { Method::Get };
+                    asked = Cow::Owned(Request { method, body: None, ..asked.into_owned() });
+                }
                 continue;
             }
             return self.judge(request, response, url, turn).await;
@@ -237,7 +254,7 @@ impl Transport {
             Method::Head => reqwest::Method::HEAD,
         };
         let mut prepared = Prepared::new(method, url.clone());
-        prepared.set_header("accept-encoding", "gzip")?;
+        prepared.set_header("accept-encoding", "gzip, deflate")?;
         for (name, value) in &request.headers {
             prepared.set_header(name, value)?;
         }
@@ -275,8 +292,15 @@ impl Transport {
         self.admit_address(url)
     }
 
-    /// Refuses private addresses that are written out.
+    /// Refuses private addresses that are written out, plain HTTP to hosts that the project does not list, and URLs that carry a user:
+    /// the client would send it along as a credential.
     fn admit_address(&self, url: &Url) -> Result<(), Fault> {
+        if url.as_str().len() > URL_BYTES_MAX {
+            return Err(Fault::UrlTooLong { limit: URL_BYTES_MAX });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Fault::OriginRefused { url: self.redactor.url(url), pinned: self.pins.base() });
+        }
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match literal {
@@ -284,6 +308,9 @@ impl Transport {
                 host: format!("{host}:{}", url.port_or_known_default().unwrap_or_default()),
                 address: address.to_string(),
             }),
+            _ if url.scheme() != "https" && !self.pins.is_listed_private(url) => {
+                Err(Fault::PlainHttp { host: format!("{host}:{}", url.port_or_known_default().unwrap_or_default()) })
+            }
             _ => Ok(()),
         }
     }
@@ -296,7 +323,11 @@ impl Transport {
             }
             cause = inner.source();
         }
-        Fault::Unreachable { origin, reason: self.redactor.text(&plain(error)), timed_out: error.is_timeout() }
+        let reason = plain(error);
+        if reason.contains(HEAD_TOO_LARGE) {
+            return Fault::HeadTooLarge { limit: HEAD_BYTES_MAX };
+        }
+        Fault::Unreachable { origin, reason: self.redactor.text(&reason), timed_out: error.is_timeout() }
     }
 
     /// The text without secrets.
@@ -332,15 +363,30 @@ impl Transport {
 }
 
 /// A client that goes to public addresses and the listed private ones, and follows nothing by itself.
-fn client_builder(allowed_hosts: Vec<String>, patience: &Patience) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn client_builder(
+    allowed_hosts: Vec<String>,
+    proxy: Option<&reqwest::Proxy>,
+    patience: &Patience,
+) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .no_gzip()
+        .min_tls_version(reqwest::tls::Version::TLS_1_2)
         .dns_resolver(Arc::new(Guard::new(allowed_hosts)))
         .connect_timeout(patience.connect_max)
-        .read_timeout(patience.silence_max)
+        .read_timeout(patience.silence_max);
+    match proxy {
+        Some(proxy) => builder.proxy(proxy.clone()),
+        None => builder,
+    }
+}
+
+/// The proxy that the project names. It looks up the names of sources itself, so it is the proxy that must keep to public addresses.
+fn proxy_to(url: &Url) -> Result<reqwest::Proxy, Fault> {
+    reqwest::Proxy::all(url.clone())
+        .map_err(|error| Fault::Internal { facts: format!("the proxy cannot be used: {}", plain(&error)) })
 }
 
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Fault> {

@@ -14,6 +14,7 @@ mod paging;
 mod parents;
 mod refusals;
 mod requests;
+mod safety;
 mod server;
 mod slices;
 mod vendors;

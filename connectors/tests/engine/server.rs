@@ -42,6 +42,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// Send only so many bytes of the body and hang up.
     pub(crate) cut: Option<usize>,
+    /// Send so much and then nothing more, without hanging up.
+    pub(crate) hangs: bool,
 }
 
 impl Reply {
@@ -50,7 +52,7 @@ impl Reply {
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.as_bytes().to_vec(), cut: None }
+        Self { status, headers: Vec::new(), body: body.as_bytes().to_vec(), cut: None, hangs: false }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -126,7 +128,8 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<V
             return;
         }
     }
-    let url = url::Url::parse(&format!("http://x{target}")).unwrap();
+    // A proxy is asked for whole URLs.
+    let url = url::Url::parse("http://x").unwrap().join(&target).unwrap();
     let asked = {
         let mut record = record.lock().unwrap();
         let asked = Asked {
@@ -152,5 +155,8 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<V
     let body = &reply.body[..reply.cut.unwrap_or(reply.body.len())];
     drop(stream.write_all(head.as_bytes()).await);
     drop(stream.write_all(body).await);
+    if reply.hangs {
+        std::future::pending::<()>().await;
+    }
     drop(stream.shutdown().await);
 }
