@@ -1,7 +1,7 @@
 //! Exploration: tables that people make for themselves from a query, each with an owner and an end date.
 //!
-//! A sample is a copy: it does not follow its source. The end date makes sure that somebody looks again; nothing is deleted by
-//! itself, [`expired`] says what is due. Owner, end date and query stand in `about.json` beside the table, created once.
+//! A sample is a copy: it does not follow its source. The end date makes sure that nothing stays for ever: from that day on
+//! [`expired`] names the table, and a maintenance deletes it. Owner, end date and query stand in `about.json` beside the table, created once.
 
 use std::collections::BTreeMap;
 
@@ -219,7 +219,8 @@ pub async fn create(
         rows,
     };
     let schema = write_frame::schema_of(&frame);
-    let files: Vec<NewFile> = write_frame::upload(lake, &table.to_string(), store, &folder, Ulid::new(), frame).await?;
+    let files: Vec<NewFile> =
+        write_frame::upload(lake, &table.to_string(), store, &folder, Ulid::from_datetime(now.into()), frame).await?;
     let log = DeltaLog::open_or_create(store, &folder, &schema, &[], now).await?;
     let snapshot = log.snapshot().await?;
     if !snapshot.files.is_empty() {

@@ -8,6 +8,7 @@ pub mod cleanse;
 pub mod commit;
 pub mod exploration;
 pub mod ledger;
+pub mod maintenance;
 pub mod quarantine;
 pub mod raw;
 pub mod read;

@@ -41,11 +41,23 @@ pub enum Step {
     DimensionsCommitted,
     /// The first fact is committed, others are not.
     FactCommitted,
+    /// A compaction's new files are written, not committed.
+    BeforeCompaction,
+    /// A compaction is committed, the keyed table does not know that no row changed.
+    Compacted,
+    /// A checkpoint is written, older log files are there.
+    CheckpointWritten,
+    /// A vacuum has said up to which writer it deletes, and deleted nothing.
+    HorizonCommitted,
+    /// The first of a vacuum's files is deleted.
+    FileDeleted,
+    /// The first needless part is deleted.
+    PartDeleted,
 }
 
 impl Step {
-    /// Every step, in the order in which a run passes them.
-    pub const ALL: [Self; 16] = [
+    /// Every step, in the order in which a run passes them, then a maintenance.
+    pub const ALL: [Self; 22] = [
         Self::Leased,
         Self::AttemptBegun,
         Self::Extracting,
@@ -62,6 +74,22 @@ impl Step {
         Self::StateCommitted,
         Self::DimensionsCommitted,
         Self::FactCommitted,
+        Self::BeforeCompaction,
+        Self::Compacted,
+        Self::CheckpointWritten,
+        Self::HorizonCommitted,
+        Self::FileDeleted,
+        Self::PartDeleted,
+    ];
+
+    /// The steps of cleaning up, which a run does not pass.
+    pub const MAINTENANCE: [Self; 6] = [
+        Self::BeforeCompaction,
+        Self::Compacted,
+        Self::CheckpointWritten,
+        Self::HorizonCommitted,
+        Self::FileDeleted,
+        Self::PartDeleted,
     ];
 
     /// Its name on the command line.
@@ -83,6 +111,12 @@ impl Step {
             Self::StateCommitted => "state-committed",
             Self::DimensionsCommitted => "dimensions-committed",
             Self::FactCommitted => "fact-committed",
+            Self::BeforeCompaction => "before-compaction",
+            Self::Compacted => "compacted",
+            Self::CheckpointWritten => "checkpoint-written",
+            Self::HorizonCommitted => "horizon-committed",
+            Self::FileDeleted => "file-deleted",
+            Self::PartDeleted => "part-deleted",
         }
     }
 }

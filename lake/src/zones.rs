@@ -129,6 +129,53 @@ pub mod layout {
         format!("{folder}/_quarantine/{slice}{}.g{generation}.{attempt}.parquet", window.name())
     }
 
+    /// What the path of an attempt's raw file tells: a part, or the list of its quarantined records.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct AttemptPath {
+        /// The window that was read.
+        pub window: Window,
+        /// The generation that was read.
+        pub generation: u64,
+        /// The attempt that wrote it.
+        pub attempt: Ulid,
+    }
+
+    /// The attempt that wrote the raw file at `path`; `None` when `path` is neither a part nor a quarantine list of `stream`.
+    pub fn parse_attempt_path(stream: &StreamName, path: &str) -> Option<AttemptPath> {
+        let rest = path.strip_prefix(&stream_folder(stream))?.strip_prefix('/')?;
+        let (listed, rest) = match rest.strip_prefix("_quarantine/") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let (slice, rest) = match rest.strip_prefix("slice=") {
+            Some(rest) => {
+                let (slice, rest) = rest.split_once('/')?;
+                (Slice::named(decode_segment(slice)?), rest)
+            }
+            None => (Slice::whole(), rest),
+        };
+        let (reading, attempt) = if listed {
+            rest.strip_suffix(".parquet")?.rsplit_once('.')?
+        } else {
+            let (folder, file) = rest.rsplit_once('/')?;
+            file.strip_prefix("part-")?.strip_suffix(".parquet")?.parse::<u32>().ok()?;
+            folder.strip_prefix("date=")?.split_once('/')?.1.split_once('/')?
+        };
+        let (name, generation) = reading.rsplit_once(".g")?;
+        Some(AttemptPath {
+            window: Window::parse(slice, name).ok()?,
+            generation: generation.parse().ok()?,
+            attempt: Ulid::from_string(attempt).ok()?,
+        })
+    }
+
+    /// The ULID in the name of a table's file: of the attempt, build or compaction that wrote it. `None` when another writer did.
+    pub fn parse_writer(path: &str) -> Option<Ulid> {
+        let (_, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let named = |word: &str| Ulid::from_string(word).ok().filter(|ulid| ulid.to_string() == word);
+        file.strip_suffix(".parquet")?.split(['.', '-', '_']).find_map(named)
+    }
+
     /// The folder of a table, in its zone: `<schema>/<table>`.
     pub fn table_path(table: &TableName) -> String {
         format!("{}/{}", encode_segment(&table.schema), encode_segment(&table.table))
@@ -154,14 +201,18 @@ pub mod layout {
 
     /// A typed file, relative to its table's folder: `<slice or _>/<window>.g<generation>.<attempt>-00000.parquet`.
     pub fn typed_path(typed: &TypedPath) -> String {
-        let slice = match typed.window.slice.as_str() {
+        let TypedPath { window, generation, attempt, number } = typed;
+        let slice = typed_folder(&window.slice);
+        format!("{slice}/{}.g{generation}.{attempt}-{number:05}.parquet", window.name())
+    }
+
+    fn typed_folder(slice: &Slice) -> String {
+        match slice.as_str() {
             "" => WHOLE.to_owned(),
             // The one slice whose name would be taken for the whole stream.
             WHOLE => "%5F".to_owned(),
             other => encode_segment(other),
-        };
-        let TypedPath { window, generation, attempt, number } = typed;
-        format!("{slice}/{}.g{generation}.{attempt}-{number:05}.parquet", window.name())
+        }
     }
 
     /// Reads the path of a typed file back; `None` when another writer made it.
@@ -174,6 +225,40 @@ pub mod layout {
         Some(TypedPath {
             window: Window::parse(slice, name).ok()?,
             generation: generation.parse().ok()?,
+            attempt: Ulid::from_string(attempt).ok()?,
+            number: number.parse().ok()?,
+        })
+    }
+
+    /// What the path of a compacted file tells: several windows of one slice have rows in it.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct CompactedPath {
+        /// The first window that may have rows in it.
+        pub first: Window,
+        /// The last one.
+        pub last: Window,
+        /// The compaction that wrote it.
+        pub attempt: Ulid,
+        /// Its number within the compaction, from 0.
+        pub number: u32,
+    }
+
+    /// A compacted file, relative to its table's folder: `<slice or _>/<first>.to.<last>.<compaction>-00000.parquet`.
+    pub fn compacted_path(compacted: &CompactedPath) -> String {
+        let CompactedPath { first, last, attempt, number } = compacted;
+        format!("{}/{}.to.{}.{attempt}-{number:05}.parquet", typed_folder(&first.slice), first.name(), last.name())
+    }
+
+    /// Reads the path of a compacted file back; `None` when it is none.
+    pub fn parse_compacted_path(path: &str) -> Option<CompactedPath> {
+        let (slice, file) = path.split_once('/')?;
+        let slice = if slice == WHOLE { Slice::whole() } else { Slice::named(decode_segment(slice)?) };
+        let (rest, number) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
+        let (rest, attempt) = rest.rsplit_once('.')?;
+        let (first, last) = rest.split_once(".to.")?;
+        Some(CompactedPath {
+            first: Window::parse(slice.clone(), first).ok()?,
+            last: Window::parse(slice, last).ok()?,
             attempt: Ulid::from_string(attempt).ok()?,
             number: number.parse().ok()?,
         })
@@ -230,6 +315,22 @@ pub mod layout {
             for path in ["shop/orders/_tables/orders2/1.json", "shop/orders/_tables/orders/x.json"] {
                 assert_eq!(parse_table_mark_path(&stream, "orders", path), None, "{path}");
             }
+            for path in [
+                "shop/orders/_receipts/t_20240301T000000Z_20240302T000000Z/g1.json",
+                "shop/orders2/date=2024-03-01/c_1_a.g1/00000000000000000000000000/part-00000.parquet",
+                "shop/orders/date=2024-03-01/c_1_a.g1/00000000000000000000000000/notes.txt",
+                "shop/orders/date=2024-03-01/c_1_a/00000000000000000000000000/part-00000.parquet",
+                "shop/orders/_quarantine/c_1_a.g1.parquet",
+            ] {
+                assert_eq!(parse_attempt_path(&stream, path), None, "{path}");
+            }
+            for path in [
+                "_/part-00000-0b7c6b5a-9c1e-4f5e-8f64-3f0c7d2a9f11.c000.snappy.parquet",
+                "_/c_1_a.g1.00000000000000000000000000-00000.json",
+                "_delta_log/00000000000000000020.checkpoint.parquet",
+            ] {
+                assert_eq!(parse_writer(path), None, "{path}");
+            }
         }
 
         #[test]
@@ -243,6 +344,14 @@ pub mod layout {
                 let typed = TypedPath { window: window.clone(), generation: 2, attempt, number: 1 };
                 let typed_path = typed_path(&typed);
                 assert_eq!(parse_typed_path(&typed_path), Some(typed), "{typed_path}");
+                assert_eq!((parse_compacted_path(&typed_path), parse_writer(&typed_path)), (None, Some(attempt)));
+                let wrote = Some(AttemptPath { window: window.clone(), generation: 2, attempt });
+                assert_eq!(parse_attempt_path(&stream, &part_path(&stream, &window, 2, attempt, 3)), wrote);
+                assert_eq!(parse_attempt_path(&stream, &quarantine_path(&stream, &window, 2, attempt)), wrote);
+                let compacted = CompactedPath { first: window.clone(), last: window.clone(), attempt, number: 4 };
+                let compacted_path = compacted_path(&compacted);
+                assert_eq!(parse_compacted_path(&compacted_path), Some(compacted), "{compacted_path}");
+                assert_eq!((parse_typed_path(&compacted_path), parse_writer(&compacted_path)), (None, Some(attempt)));
                 assert!(!typed_path.contains("..") && !path.contains("/../"), "{typed_path} {path}");
                 assert!(
                     seen.insert(path)

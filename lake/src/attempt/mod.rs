@@ -8,6 +8,7 @@ mod history;
 mod intake;
 mod land;
 mod quarantine_list;
+mod readings;
 mod replay;
 mod rewrite;
 mod stats;
@@ -27,6 +28,7 @@ pub use replay::{BodyDecoder, Decoders};
 
 pub(crate) use intake::{child_table, table_folder, targets};
 pub(crate) use land::create;
+pub(crate) use readings::{ReadingRows, read_readings};
 pub(crate) use replay::{Parts, begin_replay, retype};
 pub(crate) use rewrite::{ordinals, read_rows, with_schema};
 pub(crate) use typed_file::{FileName, Target, TypedWriter};

@@ -14,10 +14,11 @@ use tokio::io::AsyncWriteExt;
 use ulid::Ulid;
 
 use super::error::AttemptError;
+use super::readings::{ReadingRows, count, footer_entry};
 use super::stats::delta_stats;
 use crate::raw::TypedFile;
 use crate::store::{Store, StoreError, Upload};
-use crate::zones::layout::{TypedPath, typed_path};
+use crate::zones::layout::{CompactedPath, TypedPath, compacted_path, typed_path};
 
 /// A file is closed at about this size, so that whoever reads one whole needs no more memory.
 const FILE_BYTES: usize = 128 << 20;
@@ -46,6 +47,8 @@ struct Open {
     hasher: blake3::Hasher,
     size: u64,
     rows: u64,
+    /// Of a compacted file: what is in it so far.
+    readings: Option<Vec<ReadingRows>>,
 }
 
 /// How the files of a writer are called. Every name carries the ULID of who wrote it, so no two writers meet.
@@ -55,6 +58,8 @@ pub(crate) enum FileName {
     Typed(TypedPath),
     /// Rows of a keyed table.
     Keyed(Ulid, u32),
+    /// Rows of several windows, which the footer names.
+    Compacted(CompactedPath),
 }
 
 impl FileName {
@@ -68,6 +73,11 @@ impl FileName {
             Self::Keyed(attempt, number) => {
                 let path = format!("k_{attempt}-{number:05}.parquet");
                 *number += 1;
+                path
+            }
+            Self::Compacted(compacted) => {
+                let path = compacted_path(compacted);
+                compacted.number += 1;
                 path
             }
         }
@@ -124,6 +134,9 @@ impl TypedWriter {
         });
         encoded.map_err(|source| AttemptError::Parquet { path: open.path.clone(), source })?;
         open.rows += batch.num_rows() as u64;
+        if let Some(readings) = &mut open.readings {
+            count(readings, batch);
+        }
         self.open = Some(open);
         Ok(())
     }
@@ -135,7 +148,8 @@ impl TypedWriter {
             .map_err(|source| AttemptError::Parquet { path: path.clone(), source })?;
         let upload = self.target.store.upload_new(&format!("{}/{path}", self.target.folder));
         let upload = upload.map_err(|source| AttemptError::Store { window: path.clone(), source })?;
-        Ok(Open { path, writer, upload, hasher: blake3::Hasher::new(), size: 0, rows: 0 })
+        let readings = matches!(self.next, FileName::Compacted(_)).then(Vec::new);
+        Ok(Open { path, writer, upload, hasher: blake3::Hasher::new(), size: 0, rows: 0, readings })
     }
 
     /// Sends what was encoded, and closes a file that is large enough.
@@ -154,6 +168,9 @@ impl TypedWriter {
     async fn close(&mut self) -> Result<(), AttemptError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let failed = |source: ParquetError| AttemptError::Parquet { path: open.path.clone(), source };
+        if let Some(readings) = &open.readings {
+            open.writer.append_key_value_metadata(footer_entry(readings));
+        }
         let metadata = open.writer.finish().map_err(failed)?;
         open.send().await?;
         let sent = open.upload.shutdown().await;

@@ -11,4 +11,4 @@ pub use shared_keys::{SharedKeys, shared_keys};
 pub use tables::{CleansedTable, TableRole, tables};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

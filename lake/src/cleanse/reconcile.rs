@@ -13,7 +13,6 @@ use crate::Lake;
 use crate::attempt::{AttemptError, Target, targets};
 use crate::commit::{CommitError, Live, TableSnapshot, find_log, keyed_agrees, keyed_targets};
 use crate::ledger::{Agreed, TableVersion, WindowRow};
-use crate::zones::layout::parse_typed_path;
 
 /// So many differences are named in an error.
 const NAMED_MAX: usize = 3;
@@ -179,9 +178,9 @@ pub async fn reconcile(
         };
         let snapshot = log.snapshot().await?;
         report.differences.extend(files_gone(target, &snapshot).await?);
-        let live = Live::of(&snapshot, &target.folder)?;
+        let live = Live::of(&snapshot, &target.folder)?.look_everywhere(target).await?;
         for row in &rows {
-            let found = live.of_window(&row.window).map(|file| file.rows.unwrap_or(0)).sum();
+            let found = live.rows_of(&row.window);
             report.differences.extend(expected.difference(row, target, place > 0, &live, found));
             shown.entry(row.window.clone()).or_default().insert(target.table.clone(), found);
         }
@@ -294,8 +293,7 @@ impl Expected<'_> {
             return Some(Difference::Rows { table, window, least, most, found });
         }
         let expected = row.facts.standing.as_ref()?.rows_generation.filter(|_| self.is_exact())?;
-        let generations = live.of_window(&row.window).filter_map(|file| parse_typed_path(&file.path));
-        let found = generations.map(|typed| typed.generation).find(|found| *found != expected)?;
+        let found = live.generations_of(&row.window).find(|found| *found != expected)?;
         Some(Difference::Generation { table, window, expected, found })
     }
 

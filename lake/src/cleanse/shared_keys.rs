@@ -102,8 +102,13 @@ fn nearest<'a>(
     let may_hold =
         |file: &LiveFile| new.iter().any(|(_, new)| contract.key.iter().all(|column| may_share(column, new, file)));
     let mut by_distance: BTreeMap<u64, Vec<(&Window, &LiveFile)>> = BTreeMap::new();
-    for window in live.windows().filter(|window| !windows.contains(*window) && is_near_slice(window)) {
+    for window in live.windows().into_iter().filter(|window| !windows.contains(*window) && is_near_slice(window)) {
         by_distance.entry(distance(window)).or_default().extend(live.of_window(window).map(|file| (window, file)));
+    }
+    // A compacted file stands for the first of its windows: it has no rows of the new ones, whose commit took them out.
+    for compacted in live.compacted().iter().filter(|compacted| is_near_slice(&compacted.path.first)) {
+        let window = &compacted.path.first;
+        by_distance.entry(distance(window)).or_default().push((window, &compacted.file));
     }
     let mut rows = 0_u64;
     let near = by_distance.into_values().flatten().filter(|(_, file)| may_hold(file));

@@ -3,7 +3,7 @@
 //! A file is typed again from raw when it is gone, or when a vacuum may already have decided to delete it; it is written again
 //! when the table must not show some of its rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
@@ -12,15 +12,13 @@ use headwater_contract::{StreamContract, Window};
 use ulid::Ulid;
 
 use super::CommitError;
+use super::live::{Compacted, Live, of_windows};
 use super::log::TableSnapshot;
-use super::window_table::Live;
+use super::unchanged::integers;
 use crate::Lake;
 use crate::attempt::{AttemptError, Decoders, FileName, Target, TypedWriter, ordinals, read_rows, retype, with_schema};
 use crate::raw::{Receipt, TypedFile};
-use crate::zones::layout::{TypedPath, parse_typed_path};
-
-/// The app id under which a vacuum says up to which attempt it deletes, in milliseconds of ULID time.
-const VACUUM: &str = "vacuum";
+use crate::zones::layout::{CompactedPath, TypedPath, parse_typed_path};
 
 /// Finds or makes typed files. Files that were made are kept for the child tables of the same generation.
 pub(crate) struct Files<'a> {
@@ -39,7 +37,7 @@ impl Files<'_> {
         target: &Target,
         snapshot: &TableSnapshot,
     ) -> Result<Vec<TypedFile>, CommitError> {
-        let horizon = snapshot.txn(VACUUM).and_then(|horizon| u64::try_from(horizon).ok());
+        let horizon = snapshot.horizon();
         let key = (window.clone(), receipt.generation);
         let mut files = of_table(self.made.get(&key).unwrap_or(&receipt.typed), target);
         // A child table that the contract gained after the reading has no files yet, and that it has no rows nobody can say.
@@ -122,23 +120,46 @@ impl Files<'_> {
         parent_target: Option<&Target>,
     ) -> Result<Vec<TypedFile>, CommitError> {
         let Some(parent_target) = parent_target else { return Ok(files) };
-        let live = Live::of(parent, &parent_target.folder)?;
+        let live = Live::of(parent, &parent_target.folder)?.look_for(parent_target, &[window]).await?;
+        let wanted = i64::try_from(rows_generation(receipt)).unwrap_or(i64::MAX);
         let mut shown = HashSet::new();
-        for file in live.of_window(window) {
-            if parse_typed_path(&file.path).map(|typed| typed.generation) != Some(rows_generation(receipt)) {
-                continue;
-            }
-            let path = format!("{}/{}", parent_target.folder, file.path);
-            for batch in read_rows(&parent_target.store, &path, Some(&["_ordinal"])).await? {
-                let batch =
-                    batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
-                shown.extend(ordinals(&batch));
-            }
-        }
+        live.scan_window(parent_target, window, &["_ordinal", "_generation"], |batch| {
+            let of_generation = ordinals(batch).into_iter().zip(integers(batch, "_generation"));
+            shown.extend(of_generation.filter(|(_, read_as)| *read_as == wanted).map(|(position, _)| position));
+        })
+        .await?;
         if shown.len() as u64 == receipt.counts.loaded && !self.are_made(window, receipt) {
             return Ok(files);
         }
         self.sift(window, receipt, files, target, |position| shown.contains(&position)).await
+    }
+
+    /// The rows of a compacted file but those of `windows`, under the columns that the table has.
+    pub(crate) async fn without_windows(
+        &self,
+        compacted: &Compacted,
+        windows: &BTreeSet<String>,
+        target: &Target,
+        snapshot: &TableSnapshot,
+    ) -> Result<Vec<TypedFile>, CommitError> {
+        let left = compacted.readings().map(|(window, _)| window).filter(|window| !windows.contains(&window.name()));
+        let left: BTreeSet<&Window> = left.collect();
+        let (Some(first), Some(last)) = (left.first(), left.last()) else { return Ok(Vec::new()) };
+        let attempt = Ulid::from_datetime(self.lake.clock.now().into());
+        let name = CompactedPath { first: (*first).clone(), last: (*last).clone(), attempt, number: 0 };
+        let target = Target { schema: Arc::clone(&snapshot.schema), ..target.clone() };
+        let path = format!("{}/{}", target.folder, compacted.file.path);
+        let mut writer = TypedWriter::new(target.clone(), FileName::Compacted(name));
+        for batch in read_rows(&target.store, &path, None).await? {
+            let failed =
+                |error: arrow_schema::ArrowError| AttemptError::Parquet { path: path.clone(), source: error.into() };
+            let batch = batch.map_err(failed)?;
+            let stays = of_windows(&batch, |window| !windows.contains(window));
+            let kept = filter_record_batch(&batch, &stays).map_err(failed)?;
+            writer.encode(&with_schema(&kept, &target)?)?;
+            writer.send().await?;
+        }
+        Ok(writer.finish().await?)
     }
 
     async fn sift(

@@ -60,6 +60,38 @@ pub async fn rebuild_keyed(lake: &Lake, contract: &Arc<StreamContract>) -> Resul
     refresh(lake, contract, true).await
 }
 
+/// Tells the keyed table that version `until` of its table of versions shows the rows of version `from` in other files, if it has
+/// applied that one. Where this is missing the next refresh looks at every row, which is slower and as right.
+pub(crate) async fn follow_rearranged(
+    lake: &Lake,
+    contract: &StreamContract,
+    child: Option<&ChildTable>,
+    from: i64,
+    until: i64,
+) -> Result<(), CommitError> {
+    if !contract.kind.is_versioned() || contract.key.is_empty() {
+        return Ok(());
+    }
+    let target = keyed_target(lake, contract, child);
+    let Some(versions) = DeltaLog::open(&target.store, &versions_folder(contract, child)).await? else { return Ok(()) };
+    let Some(log) = DeltaLog::open(&target.store, &target.folder).await? else { return Ok(()) };
+    let app = format!("current/{}", versions.snapshot().await?.table_id);
+    for _ in 0..TRIES_MAX {
+        let snapshot = log.snapshot().await?;
+        if snapshot.txn(&app) != Some(from) {
+            return Ok(());
+        }
+        lake.ledger.check_owner(&lake.zones.raw).await?;
+        let change = Change { txns: vec![(app.clone(), until)], ..Change::default() };
+        match log.commit(&snapshot, change, lake.clock.now()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.asks_again() => tracing::info!(table = target.table, %error, "asking the table again"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Busy { table: target.folder, tries: TRIES_MAX })
+}
+
 async fn refresh(
     lake: &Lake,
     contract: &Arc<StreamContract>,

@@ -14,6 +14,7 @@ use ulid::Ulid;
 
 use super::CommitError;
 use super::keyed::{Marks, begun, changed, dated, deleted, mark, touch_small, versions_folder};
+use super::live::Compacted;
 use super::log::{Change, DeltaLog, LiveFile, TableSnapshot};
 use super::unchanged::{PASS_KEYS, integers, named};
 use super::window_table::{TRIES_MAX, is_of_pass, new_file};
@@ -80,6 +81,20 @@ type ParentDiff = (BTreeSet<Digest16>, BTreeSet<Reading>);
 /// A table with its snapshot and the version of it that was applied last.
 type Side<'a> = (&'a DeltaLog, &'a TableSnapshot, Option<i64>);
 
+/// Files of a child's versions, and the readings in them that count; all where none are named.
+struct Looked<'a> {
+    folder: &'a str,
+    files: &'a [LiveFile],
+    readings: Option<&'a BTreeSet<Reading>>,
+}
+
+impl Looked<'_> {
+    /// A reading that is not asked for may lie in other files as well, so it must not be judged by these.
+    fn wants(&self, reading: &Reading) -> bool {
+        self.readings.is_none_or(|readings| readings.contains(reading))
+    }
+}
+
 impl Children<'_> {
     async fn change(
         &self,
@@ -89,25 +104,25 @@ impl Children<'_> {
     ) -> Result<Change, CommitError> {
         let rows_of_versions = changed(source.0, source.1, source.2).await;
         let parent_diff = if rows_of_versions.is_whole { None } else { self.parent_diff(parents).await? };
-        let (looked, gone, is_whole) = match parent_diff {
-            None => (source.1.files.clone(), BTreeSet::new(), true),
+        let (looked, gone, readings) = match parent_diff {
+            None => (source.1.files.clone(), BTreeSet::new(), None),
             Some((gone, mut readings)) => {
-                // A reading is looked at as a whole: its rows may lie in several files.
+                // A reading is looked at as a whole: its rows may lie in several files, and in files of several readings.
                 readings.extend(rows_of_versions.added.iter().filter_map(|file| reading_of(&file.path)));
-                let is_near =
-                    |file: &&LiveFile| reading_of(&file.path).is_none_or(|reading| readings.contains(&reading));
-                (source.1.files.iter().filter(is_near).cloned().collect(), gone, false)
+                (self.near(source.0.table(), &source.1.files, &readings).await?, gone, Some(readings))
             }
         };
+        let is_whole = readings.is_none();
+        let looked = Looked { folder: source.0.table(), files: &looked, readings: readings.as_ref() };
         let held: Vec<&LiveFile> = if is_whole { Vec::new() } else { snapshot.files.iter().collect() };
         let mut chosen = Chosen::default();
-        let rows: u64 = looked.iter().map(|file| file.rows.unwrap_or(PASS_KEYS)).sum();
+        let rows: u64 = looked.files.iter().map(|file| file.rows.unwrap_or(PASS_KEYS)).sum();
         let passes = rows.div_ceil(PASS_KEYS).max(1);
         for pass in 0..passes {
-            self.choose(source.0.table(), &looked, parents.1, &held, &gone, (pass, passes), &mut chosen).await?;
+            self.choose(&looked, parents.1, &held, &gone, (pass, passes), &mut chosen).await?;
         }
         touch_small(&held, &mut chosen.dropped);
-        let adds = self.write(source.0.table(), &looked, &held, &chosen).await?;
+        let adds = self.write(&looked, &held, &chosen).await?;
         let is_removed = |file: &&LiveFile| is_whole || chosen.dropped.contains_key(&file.path);
         Ok(Change {
             adds: adds.iter().map(new_file).collect(),
@@ -148,11 +163,38 @@ impl Children<'_> {
         Ok(Some((gone.into_keys().collect(), readings)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one pass over five inputs; a struct would only name them twice")]
-    async fn choose(
+    /// The files that hold rows of `readings`.
+    async fn near(
         &self,
         folder: &str,
-        looked: &[LiveFile],
+        files: &[LiveFile],
+        readings: &BTreeSet<Reading>,
+    ) -> Result<Vec<LiveFile>, CommitError> {
+        let mut near = Vec::new();
+        let target = Target { folder: folder.to_owned(), ..self.target.clone() };
+        for file in files {
+            let is_near = match (reading_of(&file.path), Compacted::of(file)) {
+                (Some(reading), _) => readings.contains(&reading),
+                (None, Some(compacted)) if !readings.is_empty() => {
+                    let looked = compacted.look(&target).await?;
+                    looked.readings().any(|(window, held)| {
+                        let generation = i64::try_from(held.generation).unwrap_or(i64::MAX);
+                        readings.contains(&(window.slice.as_str().to_owned(), held.window.clone(), generation))
+                    })
+                }
+                (None, Some(_)) => false,
+                (None, None) => true,
+            };
+            if is_near {
+                near.push(file.clone());
+            }
+        }
+        Ok(near)
+    }
+
+    async fn choose(
+        &self,
+        looked: &Looked<'_>,
         parents: &TableSnapshot,
         held: &[&LiveFile],
         gone: &BTreeSet<Digest16>,
@@ -161,9 +203,9 @@ impl Children<'_> {
     ) -> Result<(), CommitError> {
         // Of each parent that these rows may belong to: whether it is shown, and when it was deleted.
         let mut shown: HashMap<Digest16, Option<Option<i64>>> = HashMap::new();
-        for file in looked {
-            self.scan(folder, &file.path, |_, key, _, _| {
-                if is_of_pass(key, pass, passes) {
+        for file in looked.files {
+            self.scan(looked.folder, &file.path, |_, key, _, reading| {
+                if is_of_pass(key, pass, passes) && looked.wants(&reading) {
                     shown.insert(key, None);
                 }
             })
@@ -192,9 +234,9 @@ impl Children<'_> {
                 }
             }
         }
-        for file in looked {
+        for file in looked.files {
             let (mut won, mut dates) = (Vec::new(), BTreeMap::new());
-            self.scan(folder, &file.path, |row, key, _, _| {
+            self.scan(looked.folder, &file.path, |row, key, _, _| {
                 if let Some(Some(date)) = shown.get(&key) {
                     won.push(row);
                     if let Some(date) = date {
@@ -216,8 +258,7 @@ impl Children<'_> {
 
     async fn write(
         &self,
-        folder: &str,
-        looked: &[LiveFile],
+        looked: &Looked<'_>,
         held: &[&LiveFile],
         chosen: &Chosen,
     ) -> Result<Vec<TypedFile>, CommitError> {
@@ -229,9 +270,9 @@ impl Children<'_> {
                 self.copy(&path, |row| !dropped.get(row).copied().unwrap_or(false), None, &mut writer).await?;
             }
         }
-        for file in looked {
+        for file in looked.files {
             if let Some((won, dates)) = chosen.won.get(&file.path) {
-                let path = format!("{folder}/{}", file.path);
+                let path = format!("{}/{}", looked.folder, file.path);
                 self.copy(&path, |row| won.get(row).copied().unwrap_or(false), Some(dates), &mut writer).await?;
             }
         }

@@ -7,25 +7,31 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{Schema, SchemaRef};
 use chrono::{DateTime, Utc};
-use deltalake_core::DeltaTableError;
+use deltalake_core::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Metadata, Protocol, Remove, Transaction};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::commit::columns::{delta_schema, merge, same_columns};
 use crate::commit::error::LogError;
 use crate::commit::txns::read_txns;
 use crate::store::Store;
+use crate::zones::layout::parse_writer;
 
 /// A checkpoint is written at every so many versions, so that opening a table reads few objects.
 const CHECKPOINT_INTERVAL: u32 = 20;
+
+/// The app id under which a vacuum says up to which writer it deletes, in milliseconds of ULID time.
+pub(crate) const VACUUM: &str = "vacuum";
 
 /// A data file that a snapshot of a table shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +107,11 @@ impl TableSnapshot {
     /// What the table holds of an application, if anything.
     pub fn txn(&self, app: &str) -> Option<i64> {
         self.txns.get(app).copied()
+    }
+
+    /// Up to which writer a vacuum may delete, in milliseconds of ULID time: nothing that old may be shown anew.
+    pub fn horizon(&self) -> Option<u64> {
+        self.txn(VACUUM).and_then(|horizon| u64::try_from(horizon).ok())
     }
 
     /// Rows of all files, where all of them say so.
@@ -263,8 +274,8 @@ impl DeltaLog {
     ///
     /// # Errors
     ///
-    /// [`LogError::Conflict`] when another version exists by now, [`LogError::Unknown`] when nobody can say. After either, take a
-    /// new snapshot and compute every action anew.
+    /// [`LogError::Conflict`] when another version exists by now, or when a vacuum may delete one of the added files;
+    /// [`LogError::Unknown`] when nobody can say. After either, take a new snapshot and compute every action anew.
     pub async fn commit(&self, snapshot: &TableSnapshot, change: Change, now: DateTime<Utc>) -> Result<i64, LogError> {
         let mut actions = Vec::with_capacity(change.adds.len() + change.removes.len() + 1);
         if let Some(schema) = &change.schema {
@@ -275,28 +286,88 @@ impl DeltaLog {
                 actions.push(Action::Metadata(metadata));
             }
         }
+        self.refuse_doomed(snapshot, &change.adds)?;
         let overwrites = !change.removes.is_empty();
-        actions.extend(change.removes.iter().map(|file| Action::Remove(removed(file, now))));
-        actions.extend(change.adds.iter().map(|file| Action::Add(added(file, now))));
+        actions.extend(change.removes.iter().map(|file| Action::Remove(removed(file, now, true))));
+        actions.extend(change.adds.iter().map(|file| Action::Add(added(file, now, true))));
         let stamp = now.timestamp_millis();
         let txns =
             change.txns.into_iter().map(|(app_id, version)| Transaction { app_id, version, last_updated: Some(stamp) });
-        let properties = CommitProperties::default()
-            .with_max_retries(0)
-            .with_application_transactions(txns.collect())
-            .with_metadata(change.info);
         let mode = if overwrites { SaveMode::Overwrite } else { SaveMode::Append };
         let partition_by = Some(snapshot.partition_columns.clone()).filter(|columns| !columns.is_empty());
+        let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
+        self.send(snapshot, actions, txns.collect(), change.info, operation).await
+    }
+
+    /// Shows the same rows in other files: commits on top of `snapshot`, once, and says that no row changed. Returns the version.
+    ///
+    /// # Errors
+    ///
+    /// As [`DeltaLog::commit`].
+    pub async fn rearrange(
+        &self,
+        snapshot: &TableSnapshot,
+        adds: &[NewFile],
+        removes: &[LiveFile],
+        now: DateTime<Utc>,
+    ) -> Result<i64, LogError> {
+        self.refuse_doomed(snapshot, adds)?;
+        let hides = removes.iter().map(|file| Action::Remove(removed(file, now, false)));
+        let shows = adds.iter().map(|file| Action::Add(added(file, now, false)));
+        let target_size = adds.iter().map(|file| file.size).max().and_then(|size| i64::try_from(size).ok());
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: target_size.unwrap_or_default() };
+        self.send(snapshot, hides.chain(shows).collect(), Vec::new(), BTreeMap::new(), operation).await
+    }
+
+    /// Sends a commit once. What is answered may be wrong, see [`LogError::asks_again`].
+    async fn send(
+        &self,
+        snapshot: &TableSnapshot,
+        actions: Vec<Action>,
+        txns: Vec<Transaction>,
+        info: BTreeMap<String, Value>,
+        operation: DeltaOperation,
+    ) -> Result<i64, LogError> {
+        let properties =
+            CommitProperties::default().with_max_retries(0).with_application_transactions(txns).with_metadata(info);
         // From `CommitProperties`, because only then are checkpoints written.
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
-            .build(
-                Some(&snapshot.state),
-                Arc::clone(&self.log_store),
-                DeltaOperation::Write { mode, partition_by, predicate: None },
-            )
+            .build(Some(&snapshot.state), Arc::clone(&self.log_store), operation)
             .await;
         outcome.map(|done| i64::try_from(done.version()).unwrap_or(i64::MAX)).map_err(|error| self.outcome(error))
+    }
+
+    /// A file that a vacuum has decided to delete must not be shown: its writer has to write it again under a newer id.
+    fn refuse_doomed(&self, snapshot: &TableSnapshot, adds: &[NewFile]) -> Result<(), LogError> {
+        let Some(horizon) = snapshot.horizon() else { return Ok(()) };
+        let is_doomed =
+            |file: &NewFile| parse_writer(&file.path).is_some_and(|writer| writer.timestamp_ms() <= horizon);
+        if adds.iter().any(is_doomed) { Err(LogError::Conflict { table: self.table.clone() }) } else { Ok(()) }
+    }
+
+    /// Writes a checkpoint of `snapshot`, so that opening the table reads one object for all commits up to it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Unreadable`] when the store or the log refuses.
+    pub async fn write_checkpoint(&self, snapshot: &TableSnapshot) -> Result<(), LogError> {
+        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
+        table.state = Some(snapshot.state.clone());
+        create_checkpoint(&table, None).await.map_err(|error| unreadable(&self.table, error))
+    }
+
+    /// Deletes what the log needs no more: objects of versions before the newest checkpoint that is older than `before`.
+    /// Returns how many. Every version since `before` stays readable.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Unreadable`] when the store refuses.
+    pub async fn forget_versions(&self, snapshot: &TableSnapshot, before: DateTime<Utc>) -> Result<usize, LogError> {
+        let version = u64::try_from(snapshot.version).unwrap_or(0);
+        let forgotten =
+            cleanup_expired_logs_for(version, self.log_store.as_ref(), before.timestamp_millis(), None).await;
+        forgotten.map_err(|error| unreadable(&self.table, error))
     }
 
     fn outcome(&self, error: DeltaTableError) -> LogError {
@@ -354,13 +425,13 @@ fn rows_of(stats: Option<&str>) -> Option<u64> {
     serde_json::from_str::<Rows>(stats?).ok().map(|stats| stats.num_records)
 }
 
-fn added(file: &NewFile, now: DateTime<Utc>) -> Add {
+fn added(file: &NewFile, now: DateTime<Utc>, data_change: bool) -> Add {
     Add {
         path: file.path.clone(),
         partition_values: file.partition.clone().into_iter().collect(),
         size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now.timestamp_millis(),
-        data_change: true,
+        data_change,
         stats: Some(file.stats.to_string()),
         tags: None,
         deletion_vector: None,
@@ -370,11 +441,11 @@ fn added(file: &NewFile, now: DateTime<Utc>) -> Add {
     }
 }
 
-fn removed(file: &LiveFile, now: DateTime<Utc>) -> Remove {
+fn removed(file: &LiveFile, now: DateTime<Utc>, data_change: bool) -> Remove {
     let partition_values: HashMap<_, _> = file.partition.clone().into_iter().collect();
     Remove {
         path: file.path.clone(),
-        data_change: true,
+        data_change,
         deletion_timestamp: Some(now.timestamp_millis()),
         extended_file_metadata: Some(true),
         partition_values: Some(partition_values),
@@ -384,79 +455,6 @@ fn removed(file: &LiveFile, now: DateTime<Utc>) -> Remove {
         base_row_id: None,
         default_row_commit_version: None,
     }
-}
-
-/// The table's columns, then those that only `wanted` has.
-fn merge(table: &str, held: &SchemaRef, wanted: &SchemaRef) -> Result<SchemaRef, LogError> {
-    let mut fields: Vec<Field> = held.fields().iter().map(|field| field.as_ref().clone()).collect();
-    for field in wanted.fields() {
-        match held.field_with_name(field.name()) {
-            Err(_) => fields.push(field.as_ref().clone().with_nullable(true)),
-            Ok(known) => {
-                let is_same = delta_type(known.data_type()) == delta_type(field.data_type());
-                if !is_same {
-                    return Err(LogError::ColumnType {
-                        table: table.to_owned(),
-                        column: field.name().clone(),
-                        held: known.data_type().to_string(),
-                        wanted: field.data_type().to_string(),
-                    });
-                }
-            }
-        }
-    }
-    Ok(Arc::new(Schema::new(fields)))
-}
-
-fn same_columns(a: &Schema, b: &Schema) -> bool {
-    let column = |field: &Arc<Field>| (field.name().clone(), delta_type(field.data_type()), field.is_nullable());
-    a.fields().iter().map(column).eq(b.fields().iter().map(column))
-}
-
-fn delta_schema(table: &str, schema: &Schema) -> Result<Value, LogError> {
-    let mut fields = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let column_type = delta_type(field.data_type()).ok_or_else(|| LogError::NoDeltaType {
-            table: table.to_owned(),
-            column: field.name().clone(),
-            held: field.data_type().to_string(),
-        })?;
-        fields.push(delta_field(field, &column_type));
-    }
-    Ok(json!({ "type": "struct", "fields": fields }))
-}
-
-fn delta_field(field: &Field, column_type: &Value) -> Value {
-    json!({ "name": field.name(), "type": column_type, "nullable": field.is_nullable(), "metadata": {} })
-}
-
-/// The Delta protocol's word for a type. Timestamps without a zone are refused: they force reader version 3.
-fn delta_type(data_type: &DataType) -> Option<Value> {
-    let name = match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string",
-        DataType::Dictionary(_, value) => return delta_type(value),
-        DataType::Int64 => "long",
-        DataType::Int32 => "integer",
-        DataType::Int16 => "short",
-        DataType::Int8 => "byte",
-        DataType::Float64 => "double",
-        DataType::Float32 => "float",
-        DataType::Boolean => "boolean",
-        DataType::Date32 => "date",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "binary",
-        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "timestamp",
-        DataType::Decimal128(precision, scale) => return Some(json!(format!("decimal({precision},{scale})"))),
-        DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| Some(delta_field(field, &delta_type(field.data_type())?)));
-            return Some(json!({ "type": "struct", "fields": fields.collect::<Option<Vec<_>>>()? }));
-        }
-        DataType::List(item) | DataType::LargeList(item) => {
-            let element = delta_type(item.data_type())?;
-            return Some(json!({ "type": "array", "elementType": element, "containsNull": item.is_nullable() }));
-        }
-        _ => return None,
-    };
-    Some(json!(name))
 }
 
 #[cfg(test)]

@@ -4,14 +4,17 @@
 //! [`DeltaLog`]. Safety rests on two things only: what is committed is computed from the snapshot that it is committed on, and
 //! that snapshot says in its transactions what the table holds.
 
+mod columns;
 mod deletes;
 mod error;
 mod files;
 mod keyed;
 mod keyed_check;
 mod keyed_children;
+mod live;
 mod log;
 mod marks;
+mod named;
 mod txns;
 mod unchanged;
 mod window_table;
@@ -26,12 +29,14 @@ pub use keyed::{rebuild_keyed, refresh_keyed};
 pub use log::{Change, DeltaLog, LiveFile, NewFile, TableSnapshot};
 
 pub(crate) use files::{Files, rows_generation};
-pub(crate) use keyed::keyed_targets;
+pub(crate) use keyed::{follow_rearranged, keyed_targets};
 pub(crate) use keyed_check::keyed_agrees;
+pub(crate) use live::Live;
+pub(crate) use log::VACUUM;
 pub(crate) use marks::{find as find_log, reopen};
 pub(crate) use unchanged::{PASS_KEYS, may_share, unchanged_rows};
 pub(crate) use window_table::{
-    Live, generation_id, is_of_pass, is_reading, key_columns, new_file, shown_generation, windows_of,
+    generation_id, is_of_pass, is_reading, key_columns, new_file, shown_generation, windows_of,
 };
 
 use crate::Lake;

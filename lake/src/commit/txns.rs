@@ -16,13 +16,33 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::commit::error::LogError;
+use crate::commit::log::DeltaLog;
 
 /// What an object of the log folder is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LogObject {
+pub(super) enum LogObject {
+    /// A commit of this version.
     Commit(u64),
     /// A checkpoint and in how many pieces it is said to be; 1 for those of one piece.
     Checkpoint(u64, u32),
+}
+
+impl DeltaLog {
+    /// The version of the newest checkpoint, whole or not.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Store`] when the log cannot be listed.
+    pub async fn last_checkpoint(&self) -> Result<Option<i64>, LogError> {
+        let store_error = |source| LogError::Store { table: self.table().to_owned(), source };
+        let found = self.objects().list(Some(&Path::from("_delta_log")));
+        let found: Vec<_> = found.try_collect().await.map_err(store_error)?;
+        let checkpoints = found.iter().filter_map(|meta| match meta.location.filename().and_then(classify) {
+            Some(LogObject::Checkpoint(at, _)) => i64::try_from(at).ok(),
+            _ => None,
+        });
+        Ok(checkpoints.max())
+    }
 }
 
 /// Reads the transactions that `version` of the log at `objects` holds: the newest checkpoint's, then those of every later commit.
@@ -77,7 +97,8 @@ pub(crate) async fn read_txns(
     Ok(txns)
 }
 
-fn classify(name: &str) -> Option<LogObject> {
+/// What an object of the log folder is; `None` for whatever is neither commit nor checkpoint.
+pub(super) fn classify(name: &str) -> Option<LogObject> {
     let (version, rest) = name.split_once('.')?;
     if version.len() != 20 {
         return None;

@@ -11,6 +11,7 @@ use headwater_contract::{
 };
 
 use super::files::Files;
+use super::live::{Compacted, Live};
 use super::log::{Change, DeltaLog, LiveFile, NewFile, TableSnapshot};
 use super::unchanged::unchanged_rows;
 use super::{CommitError, CommitReport, Outcome, marks};
@@ -18,7 +19,6 @@ use crate::Lake;
 use crate::attempt::Target;
 use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of};
 use crate::steps::Step;
-use crate::zones::layout::parse_typed_path;
 
 /// A commit is tried so often before the runner gives way.
 pub(super) const TRIES_MAX: u32 = 24;
@@ -28,6 +28,8 @@ pub(super) const TRIES_MAX: u32 = 24;
 struct Plan {
     adds: Vec<NewFile>,
     removes: BTreeSet<String>,
+    /// Windows whose rows leave compacted files, by file.
+    leaving: BTreeMap<String, (Compacted, BTreeSet<String>)>,
     txns: Vec<(String, i64)>,
     outcomes: Vec<(Window, Outcome)>,
     /// Another commit must follow: a window has more generations to show.
@@ -117,11 +119,11 @@ impl WindowTable<'_> {
         snapshot: &TableSnapshot,
         parent: Option<&TableSnapshot>,
     ) -> Result<Plan, CommitError> {
-        let live = Live::of(snapshot, &self.target.folder)?;
         let mut plan = Plan::default();
         let mut ordered: Vec<&Window> = windows.iter().collect();
         ordered.sort_unstable();
         ordered.dedup();
+        let live = Live::of(snapshot, &self.target.folder)?.look_for(self.target, &ordered).await?;
         match self.contract.kind {
             StreamKind::Snapshot => self.plan_snapshots(&ordered, snapshot, parent, &live, &mut plan).await?,
             StreamKind::Chain => self.plan_links(&ordered, snapshot, parent, &live, &mut plan).await?,
@@ -129,6 +131,11 @@ impl WindowTable<'_> {
                 self.plan_replaced(&ordered, snapshot, parent, &live, &mut plan).await?;
             }
             StreamKind::Mutable => self.plan_versions(&ordered, snapshot, parent, &live, &mut plan).await?,
+        }
+        for (path, (compacted, windows)) in std::mem::take(&mut plan.leaving) {
+            let rest = self.files.without_windows(&compacted, &windows, self.target, snapshot).await?;
+            plan.adds.extend(rest.iter().map(new_file));
+            plan.removes.insert(path);
         }
         Ok(plan)
     }
@@ -187,7 +194,7 @@ impl WindowTable<'_> {
             }
             let files = self.files_of(window, data, snapshot, parent).await?;
             plan.adds.extend(files.iter().map(new_file));
-            plan.removes.extend(live.of_window(window).map(|file| file.path.clone()));
+            plan.hide(window, live);
             plan.show(window, data);
             held.insert((*window).clone());
         }
@@ -275,7 +282,7 @@ impl WindowTable<'_> {
             }
             let files = self.files_of(window, data, snapshot, parent).await?;
             plan.adds.extend(files.iter().map(new_file));
-            plan.removes.extend(live.of_window(window).map(|file| file.path.clone()));
+            plan.hide(window, live);
             plan.show(window, data);
             shown.insert((*window).clone());
         }
@@ -347,39 +354,19 @@ impl WindowTable<'_> {
 }
 
 impl Plan {
+    /// Every live row of `window` goes: its own files, and its rows in compacted ones.
+    fn hide(&mut self, window: &Window, live: &Live) {
+        self.removes.extend(live.of_window(window).map(|file| file.path.clone()));
+        for compacted in live.compacted_of(window) {
+            let leaving = self.leaving.entry(compacted.file.path.clone());
+            leaving.or_insert_with(|| (compacted.clone(), BTreeSet::new())).1.insert(window.name());
+        }
+    }
+
     fn show(&mut self, window: &Window, receipt: &Receipt) {
         self.txns.push((window.txn_id(), as_version(receipt.generation)));
         let (generation, rows) = (receipt.generation, receipt.counts.loaded);
         self.outcomes.push((window.clone(), Outcome::Committed { generation, rows }));
-    }
-}
-
-/// The live files of a table by the window that they belong to.
-pub(crate) struct Live {
-    by_window: BTreeMap<Window, Vec<LiveFile>>,
-}
-
-impl Live {
-    pub(crate) fn of(snapshot: &TableSnapshot, table: &str) -> Result<Self, CommitError> {
-        let mut by_window: BTreeMap<Window, Vec<LiveFile>> = BTreeMap::new();
-        for file in &snapshot.files {
-            let foreign = || CommitError::ForeignFile { table: table.to_owned(), path: file.path.clone() };
-            let typed = parse_typed_path(&file.path).ok_or_else(foreign)?;
-            by_window.entry(typed.window).or_default().push(file.clone());
-        }
-        Ok(Self { by_window })
-    }
-
-    pub(crate) fn windows(&self) -> impl Iterator<Item = &Window> {
-        self.by_window.keys()
-    }
-
-    pub(crate) fn of_window(&self, window: &Window) -> impl Iterator<Item = &LiveFile> {
-        self.by_window.get(window).into_iter().flatten()
-    }
-
-    fn of_slice<'a>(&'a self, slice: &'a Slice) -> impl Iterator<Item = &'a LiveFile> {
-        self.by_window.iter().filter(move |(window, _)| window.slice == *slice).flat_map(|(_, files)| files)
     }
 }
 
@@ -441,10 +428,11 @@ pub(super) fn lagging(parent: &TableSnapshot, child: &BTreeMap<String, i64>) -> 
     windows
 }
 
-/// Committed windows: of transactions, which know empty ones, and of live files, which outlive a transaction that expired.
+/// Committed windows: of transactions, which know empty ones, and of live files, which outlive a transaction that expired. Into
+/// compacted files it was looked where they may concern the windows in question.
 fn committed_ranges(snapshot: &TableSnapshot, live: &Live) -> BTreeSet<Window> {
     let mut held = windows_of(snapshot);
-    held.extend(live.windows().cloned());
+    held.extend(live.windows().into_iter().cloned());
     held
 }
 

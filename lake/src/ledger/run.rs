@@ -87,6 +87,21 @@ impl Ledger {
         stored.into_iter().map(|row| self.run_row(row)).collect()
     }
 
+    /// When the last run of a command began that came to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Database`].
+    pub async fn last_begun(&self, command: &str) -> Result<Option<DateTime<Utc>>, LedgerError> {
+        let begun: Option<i64> =
+            sqlx::query_scalar("select max(started_ms) from runs where command = ?1 and finished_ms is not null")
+                .bind(command)
+                .fetch_one(self.pool())
+                .await
+                .map_err(self.failed("read runs"))?;
+        Ok(begun.and_then(DateTime::from_timestamp_millis))
+    }
+
     /// One run.
     ///
     /// # Errors

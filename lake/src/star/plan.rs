@@ -51,7 +51,9 @@ impl<'a> Plan<'a> {
     /// Takes a snapshot of every input.
     pub(crate) async fn open(lake: &'a Lake, star: &'a Star, options: BuildOptions) -> Result<Self, StarError> {
         let inputs = Inputs::open(lake, star.name(), &every_input(star)).await?;
-        let build = Build { lake, star: star.name(), id: Ulid::new(), is_rebuild: options.is_rebuild };
+        // By our clock: a vacuum compares it with its horizon.
+        let id = Ulid::from_datetime(lake.clock.now().into());
+        let build = Build { lake, star: star.name(), id, is_rebuild: options.is_rebuild };
         let model = (MODEL.to_owned(), model_version(star.digest()));
         Ok(Self { build, star, description: describe(star), inputs, model })
     }

@@ -14,7 +14,7 @@ const LONG: std::time::Duration = std::time::Duration::from_hours(1);
 
 impl World {
     /// Commits windows and tells the ledger, as a run does. Returns what the comparison after it found.
-    async fn show(&self, contract: &Arc<StreamContract>, windows: &[Window]) -> ReconcileReport {
+    pub(crate) async fn show(&self, contract: &Arc<StreamContract>, windows: &[Window]) -> ReconcileReport {
         let ledger = &self.lake.ledger;
         let lease = ledger.lease(&Unit::stream(&contract.name), LONG).await.unwrap().unwrap();
         ledger.catch_up(&self.lake.zones.raw, &lease, &contract.name).await.unwrap();

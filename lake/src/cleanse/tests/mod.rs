@@ -39,12 +39,12 @@ use crate::{Lake, LakeLimits};
 
 /// A store in memory whose answers to commits can be lost.
 #[derive(Debug, Default)]
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     inner: InMemory,
     /// So many creations below `_delta_log` land and answer with an error.
-    lose_answers: AtomicUsize,
+    pub(crate) lose_answers: AtomicUsize,
     /// So many creations below `_delta_log` do not land.
-    refuse: AtomicUsize,
+    pub(crate) refuse: AtomicUsize,
     /// So many creations below `_receipts` land and answer with an error.
     lose_receipts: AtomicUsize,
     /// The next creation below a log waits here.
@@ -61,7 +61,7 @@ struct Gate {
 
 impl Faulty {
     /// Lets the next commit to `table` wait: the first end tells when it does, the second lets it go.
-    pub(super) fn stop_at(&self, table: &str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+    pub(crate) fn stop_at(&self, table: &str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((reached, waits), (goes, go)) = (oneshot::channel(), oneshot::channel());
         *self.gate.lock().unwrap() = Some(Gate { log: format!("{table}/_delta_log/"), reached, go });
         (waits, goes)
@@ -151,29 +151,29 @@ impl ObjectStore for Faulty {
 }
 
 /// A lake in memory with a clock that moves when told to.
-pub(super) struct World {
-    pub(super) lake: Lake,
-    pub(super) clock: Arc<FixedClock>,
-    pub(super) cleansed: Arc<Faulty>,
-    pub(super) raw: Arc<Faulty>,
+pub(crate) struct World {
+    pub(crate) lake: Lake,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) cleansed: Arc<Faulty>,
+    pub(crate) raw: Arc<Faulty>,
     _scratch: tempfile::TempDir,
 }
 
 /// 2024-03-01 and so many hours.
-pub(super) fn hour(hours: i64) -> DateTime<Utc> {
+pub(crate) fn hour(hours: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_709_251_200 + hours * 3_600, 0).unwrap()
 }
 
-pub(super) fn hours(from: i64, until: i64) -> Window {
+pub(crate) fn hours(from: i64, until: i64) -> Window {
     Window::range(Slice::whole(), TimeRange::new(hour(from), hour(until)).unwrap())
 }
 
-pub(super) fn day(number: i64) -> Window {
+pub(crate) fn day(number: i64) -> Window {
     hours(number * 24, number * 24 + 24)
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Arc::new(FixedClock::at(hour(24 * 100)));
         let (cleansed, raw) = (Arc::new(Faulty::default()), Arc::new(Faulty::default()));
         let zone = |name: &str, objects: Arc<dyn ObjectStore>| {
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// The same on the local disk, in `folder`.
-    pub(super) async fn on_disk(folder: &std::path::Path) -> Self {
+    pub(crate) async fn on_disk(folder: &std::path::Path) -> Self {
         let clock = Arc::new(FixedClock::at(hour(24 * 100)));
         let zone = |name: &str| {
             let url = crate::store::ZoneUrl::folder(&folder.join(name)).unwrap();
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Begins a reading and hands it `lines` as one body, without ending it.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         &self,
         contract: &Arc<StreamContract>,
         window: &Window,
@@ -235,7 +235,7 @@ impl World {
         attempt
     }
 
-    pub(super) async fn finish(&self, mut attempt: Attempt, lines: &[String], token: Option<&str>) -> Landed {
+    pub(crate) async fn finish(&self, mut attempt: Attempt, lines: &[String], token: Option<&str>) -> Landed {
         let summary = ReadSummary {
             requests: 1,
             records: lines.len() as u64,
@@ -248,17 +248,17 @@ impl World {
     }
 
     /// Reads a window from its first request to its receipt.
-    pub(super) async fn read(&self, contract: &Arc<StreamContract>, window: &Window, lines: &[String]) -> Landed {
+    pub(crate) async fn read(&self, contract: &Arc<StreamContract>, window: &Window, lines: &[String]) -> Landed {
         let attempt = self.begin(contract, window, lines, None).await;
         self.finish(attempt, lines, None).await
     }
 
-    pub(super) async fn commit(&self, contract: &Arc<StreamContract>, windows: &[Window]) -> CommitReport {
+    pub(crate) async fn commit(&self, contract: &Arc<StreamContract>, windows: &[Window]) -> CommitReport {
         self.clock.advance(TimeDelta::seconds(1));
         commit_windows_with(&self.lake, contract, Some(&Lines), windows).await.unwrap()
     }
 
-    pub(super) async fn read_and_commit(
+    pub(crate) async fn read_and_commit(
         &self,
         contract: &Arc<StreamContract>,
         window: &Window,
@@ -269,7 +269,7 @@ impl World {
     }
 
     /// The rows of a table, `a|b|c`, sorted.
-    pub(super) async fn rows(&self, contract: &StreamContract, table: &str, columns: &[&str]) -> Vec<String> {
+    pub(crate) async fn rows(&self, contract: &StreamContract, table: &str, columns: &[&str]) -> Vec<String> {
         let folder = table_folder(contract, table);
         let Some(log) = DeltaLog::open(&self.lake.zones.cleansed, &folder).await.unwrap() else { return Vec::new() };
         let mut rows = Vec::new();
@@ -317,7 +317,7 @@ fn events(lines: &[String], now: DateTime<Utc>) -> Vec<ReadEvent> {
 }
 
 /// Decodes bodies of one record a line.
-pub(super) struct Lines;
+pub(crate) struct Lines;
 
 struct LineDecoder(u64);
 
@@ -349,7 +349,7 @@ fn column(name: &str, column_type: ColumnType) -> Column {
 }
 
 /// Orders of a shop: `id`, `at`, `v`, and lines of `sku` and `n` in a child table.
-pub(super) fn orders(kind: StreamKind) -> StreamContract {
+pub(crate) fn orders(kind: StreamKind) -> StreamContract {
     let lines = ChildTable {
         name: "order_lines".to_owned(),
         pointer: "/lines".to_owned(),
@@ -396,12 +396,12 @@ pub(super) fn orders(kind: StreamKind) -> StreamContract {
 }
 
 /// An order as the source shows it.
-pub(super) fn order(id: i64, at: i64, v: &str, lines: &[(&str, i64)]) -> String {
+pub(crate) fn order(id: i64, at: i64, v: &str, lines: &[(&str, i64)]) -> String {
     let lines: Vec<_> = lines.iter().map(|(sku, n)| serde_json::json!({ "sku": sku, "n": n })).collect();
     serde_json::json!({ "id": id, "at": hour(at), "v": v, "lines": lines }).to_string()
 }
 
 /// Orders `ids` of a day, all alike.
-pub(super) fn plain(ids: Range<i64>, at: i64) -> Vec<String> {
+pub(crate) fn plain(ids: Range<i64>, at: i64) -> Vec<String> {
     ids.map(|id| order(id, at, "x", &[])).collect()
 }

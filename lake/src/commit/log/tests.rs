@@ -1,6 +1,6 @@
 //! The log by itself: conflicts, creation, schema, transactions behind checkpoints.
 
-use arrow_schema::Field;
+use arrow_schema::{DataType, Field, TimeUnit};
 use headwater_contract::Explain;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
