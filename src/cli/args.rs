@@ -121,6 +121,8 @@ pub enum Command {
         #[command(subcommand)]
         command: RebuildCommand,
     },
+    /// Clean up: put small files together, shorten logs, delete what nothing names and what is past its end date
+    Maintain(MaintainArgs),
     /// A Power BI project of a star
     Powerbi {
         /// What to do.
@@ -417,6 +419,20 @@ pub enum RebuildCommand {
         /// Which; all when none is named
         stars: Vec<String>,
     },
+}
+
+/// `maintain`
+#[derive(Clone, Debug, Args)]
+pub struct MaintainArgs {
+    /// Tables, or `raw.SOURCE.STREAM` for a stream's parts; everything when none is named
+    #[arg(value_name = "ZONE.SCHEMA.TABLE")]
+    pub tables: Vec<TableName>,
+    /// Tell what would be done, delete and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop at a step of the protocol and wait to be killed
+    #[arg(long, hide = true, value_name = "STEP")]
+    pub pause_at: Option<Step>,
 }
 
 /// `powerbi …`

@@ -17,10 +17,8 @@ pub(crate) async fn explore(desk: &Desk, command: &ExploreCommand) -> Ended {
             let owner = owner.clone().unwrap_or_else(|| house.user().to_owned());
             let made = house.explore(Wish { owner: &owner, name, sql, until: *until }).await?;
             desk.output.data(&made, || made.table.to_string());
-            desk.output.note(format!(
-                "it is {}'s until {}; then `headwater explore drop` may take it",
-                made.owner, made.until
-            ));
+            desk.output
+                .note(format!("it is {}'s until {}; then `headwater maintain` deletes it", made.owner, made.until));
         }
         ExploreCommand::List => {
             let listed = exploration::list(house.lake()).await.map_err(RunError::from)?;

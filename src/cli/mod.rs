@@ -15,6 +15,7 @@ mod explore;
 mod failure;
 mod init;
 mod ledger;
+mod maintain;
 mod output;
 mod plan;
 mod powerbi;
@@ -110,6 +111,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Catalog { command } => catalog::catalog(desk, &command).await,
         Command::Ledger { command } => ledger::ledger(desk, command).await,
         Command::Rebuild { command } => rebuild::rebuild(desk, &command).await,
+        Command::Maintain(args) => maintain::maintain(desk, &args).await,
         Command::Powerbi { command } => powerbi::powerbi(desk, &command).await,
         Command::Sandbox(args) => sandbox::sandbox(desk, &args).await,
         Command::Completion { shell } => completion::completion(desk, shell),

@@ -42,14 +42,17 @@ pub(crate) async fn runs(desk: &Desk, command: &RunsCommand) -> Ended {
             let found = runs.iter().find(|run| wanted == "last" || run.run.to_string().eq_ignore_ascii_case(wanted));
             let found = found.ok_or_else(|| unknown("run", wanted, runs.iter().take(5).map(|run| run.run)))?;
             let report: Option<RunReport> = found.report.clone().and_then(|report| serde_json::from_value(report).ok());
-            let value = report
-                .as_ref()
-                .map_or_else(|| json!({ "run": found.run, "command": found.command }), run::with_exit_code);
-            desk.output.data(&value, || {
-                report.as_ref().map_or_else(
-                    || format!("{}\nended without a report: it was killed, or is still at work", found.command),
-                    |report| format!("{}\n{}\n{}", found.command, windows(report), run::text(report)),
-                )
+            let other = json!({ "run": found.run, "command": found.command, "report": found.report });
+            let value = report.as_ref().map_or_else(|| other, run::with_exit_code);
+            desk.output.data(&value, || match (&report, &found.report) {
+                (Some(report), _) => format!("{}\n{}\n{}", found.command, windows(report), run::text(report)),
+                // What is no run over streams says what it did in words of its own.
+                (None, Some(report)) => {
+                    format!("{}\n{}", found.command, serde_json::to_string_pretty(report).unwrap_or_default())
+                }
+                (None, None) => {
+                    format!("{}\nended without a report: it was killed, or is still at work", found.command)
+                }
             });
             if let Some(report) = &report {
                 run::tell_problems(desk, report);

@@ -12,7 +12,7 @@ use headwater_contract::SourceName;
 use crate::Lakehouse;
 use crate::cli::args::ScheduleArgs;
 use crate::cli::failure::{Ended, Failure};
-use crate::cli::{Desk, run};
+use crate::cli::{Desk, maintain, run};
 use crate::project::ProjectError;
 use crate::run::{RunOptions, RunReport};
 use crate::schedule::{Schedule, Tick, next_wake, tick};
@@ -30,6 +30,7 @@ pub(crate) async fn schedule(desk: &Desk, args: ScheduleArgs) -> Ended {
     }
     if args.once {
         let report = look(desk, &house, &sources.keys().cloned().collect::<Vec<_>>()).await?;
+        clean_up(desk, &house).await;
         return Ok(desk.stop.code().unwrap_or_else(|| report.exit_code()));
     }
     for (name, schedule) in &sources {
@@ -56,6 +57,7 @@ pub(crate) async fn schedule(desk: &Desk, args: ScheduleArgs) -> Ended {
             let failures = if failed { state.failures.saturating_add(1) } else { 0 };
             *state = Tick { last: Some(now), failures };
         }
+        clean_up(desk, &house).await;
     }
     Ok(desk.stop.code().unwrap_or(0))
 }
@@ -67,6 +69,16 @@ async fn look(desk: &Desk, house: &Lakehouse, sources: &[SourceName]) -> Result<
     desk.output.data(&run::with_exit_code(&report), || run::text(&report));
     run::tell_problems(desk, &report);
     Ok(report)
+}
+
+/// Cleans up once a day. What fails is said and tried again with the next look; reading goes on.
+async fn clean_up(desk: &Desk, house: &Lakehouse) {
+    if desk.stop.is_asked() {
+        return;
+    }
+    if let Err(failure) = maintain::daily(desk, house).await {
+        desk.output.error(&failure);
+    }
 }
 
 /// Sleeps until the next source's time, a stop, or a minute.

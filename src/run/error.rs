@@ -7,6 +7,7 @@ use headwater_lake::attempt::AttemptError;
 use headwater_lake::commit::{CommitError, LogError};
 use headwater_lake::exploration::ExplorationError;
 use headwater_lake::ledger::LedgerError;
+use headwater_lake::maintenance::MaintenanceError;
 use headwater_lake::raw::ReceiptError;
 use headwater_lake::read::ReadError;
 use headwater_lake::star::StarError;
@@ -48,6 +49,9 @@ pub enum RunError {
     /// A table could not be committed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Something could not be cleaned up.
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
     /// A Delta log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -117,6 +121,7 @@ impl RunError {
             Self::Receipt(error) => Some(error),
             Self::Attempt(error) => Some(error),
             Self::Commit(error) => Some(error),
+            Self::Maintenance(error) => Some(error),
             Self::Log(error) => Some(error),
             Self::Exploration(error) => Some(error),
             Self::Star(error) => Some(error),

@@ -11,6 +11,7 @@ mod decode;
 mod error;
 mod event;
 mod known;
+mod maintain;
 mod presence;
 mod record;
 mod repair;
@@ -26,6 +27,7 @@ mod window;
 
 pub use error::RunError;
 pub use event::{Listener, RunEvent};
+pub use maintain::{MaintainOptions, MaintainReport, PartsMaintained, TableMaintained};
 pub use presence::Presence;
 pub use repair::Decision;
 pub(crate) use report::first_of;

@@ -41,6 +41,31 @@ impl Presence {
         }
     }
 
+    /// Whether any other runner of this project is at work: one whose file is locked by a process that lives.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn others_work(state: &Path, ledger: &Ledger) -> std::io::Result<bool> {
+        let folder = state.join("runners");
+        if !folder.is_dir() {
+            return Ok(false);
+        }
+        let own = ledger.runner().to_string();
+        for entry in fs_err::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy() == own) {
+                continue;
+            }
+            // A file that is gone by now was of a runner that has ended.
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_err() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes the leases back of runners that are gone, and returns how many those were.
     ///
     /// # Errors

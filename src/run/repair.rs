@@ -259,7 +259,8 @@ impl Lakehouse {
         Ok(outcome)
     }
 
-    async fn lease(&self, stream: &OpenStream) -> Result<Lease, RunError> {
+    /// Takes the lease of a whole stream.
+    pub(crate) async fn lease(&self, stream: &OpenStream) -> Result<Lease, RunError> {
         let name = &stream.contract.name;
         let lease = self.lake.ledger.lease(&Unit::stream(name), LEASE).await?;
         lease.ok_or_else(|| RunError::Busy { stream: name.to_string() })
@@ -286,7 +287,8 @@ impl Lakehouse {
 }
 
 /// The bodies of a stream: who may see and decide about what the gate held.
-fn raw_table(stream: &StreamName) -> TableName {
+/// The table that stands for a stream's raw files.
+pub(crate) fn raw_table(stream: &StreamName) -> TableName {
     TableName::new(Zone::Raw, stream.source().as_str(), stream.stream())
 }
 

@@ -15,6 +15,7 @@ mod faults;
 mod gate;
 mod harness;
 mod kills;
+mod maintenance;
 mod owners;
 mod rebuild;
 mod retail;
