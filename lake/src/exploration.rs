@@ -229,7 +229,7 @@ pub async fn create(
     // What it is for stands there before its rows do, so that no table of exploration is without an owner.
     let text = serde_json::to_vec_pretty(&about);
     let text = text.map_err(|source| ExplorationError::Damaged { path: about_path(&table), source })?;
-    match store.put_new(&about_path(&table), text.into()).await {
+    match store.put_new(&about_path(&table), bytes::Bytes::from(text)).await {
         Err(error) if error.is_already_exists() => return Err(ExplorationError::Exists { table }),
         other => other?,
     }

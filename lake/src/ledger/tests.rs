@@ -474,7 +474,9 @@ async fn a_receipt_that_cannot_be_read_keeps_no_other_window_from_being_taken_ov
     let ((ledger, _), raw) = (ledger().await, Store::memory().unwrap());
     let lease = ledger.lease(&Unit::stream(&stream()), LONG).await.unwrap().unwrap();
     let (torn, whole) = (range(0, 10), range(10, 20));
-    raw.put_new(&crate::zones::layout::receipt_path(&stream(), &torn, 1), "{".into()).await.unwrap();
+    raw.put_new(&crate::zones::layout::receipt_path(&stream(), &torn, 1), bytes::Bytes::from_static(b"{"))
+        .await
+        .unwrap();
     Receipts::new(&raw).create(&receipt(&whole, 1, at(1), Verdict::Passed)).await.unwrap();
     let found = ledger.catch_up(&raw, &lease, &stream()).await.unwrap();
     assert_eq!(found.landed, [whole]);

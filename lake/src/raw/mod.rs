@@ -5,6 +5,7 @@
 
 mod error;
 mod part;
+mod pieces;
 mod reader;
 mod receipt;
 mod receipts;

@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicr
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use headwater_contract::{Chunk, Exchange, StreamName, Window};
+use object_store::PutPayload;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -19,12 +20,13 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::raw::error::RawError;
+use crate::raw::pieces::Pieces;
 use crate::raw::receipt::PartFile;
 use crate::store::{Store, StoreError};
 use crate::zones::layout;
 
 /// Bodies of a batch, which becomes a row group: what a reader must hold at once.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 /// Rows of a batch, for sources that answer in many tiny bodies.
 const BATCH_ROWS: usize = 4_096;
 /// Answers whose bodies may come interleaved.
@@ -107,7 +109,7 @@ impl Batch {
 /// The open part: what is encoded of it, and how many rows went in.
 struct Open {
     path: String,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: ArrowWriter<Pieces>,
     rows: u64,
 }
 
@@ -124,16 +126,20 @@ struct Target {
 impl Target {
     fn open(&self, number: u32) -> Result<Open, RawError> {
         let path = layout::part_path(&self.stream, &self.window, self.generation, self.attempt, number);
-        let writer = ArrowWriter::try_new(Vec::new(), part_schema(), Some(properties()))
+        let writer = ArrowWriter::try_new(Pieces::default(), part_schema(), Some(properties()))
             .map_err(|source| RawError::Parquet { path: path.clone(), source })?;
         Ok(Open { path, writer, rows: 0 })
     }
 
     /// Puts a closed part, once.
-    async fn keep(&self, path: String, rows: u64, bytes: Bytes) -> Result<PartFile, RawError> {
-        let hash = blake3::hash(&bytes).to_hex().to_string();
-        let size = bytes.len() as u64;
-        match self.raw.put_new(&path, bytes).await {
+    async fn keep(&self, path: String, rows: u64, part: PutPayload) -> Result<PartFile, RawError> {
+        let mut hasher = blake3::Hasher::new();
+        for piece in &part {
+            hasher.update(piece);
+        }
+        let hash = hasher.finalize().to_hex().to_string();
+        let size = part.content_length() as u64;
+        match self.raw.put_new(&path, part).await {
             Ok(()) => {}
             // The name carries the attempt, so this is an answer that was lost and a put that was sent again.
             Err(StoreError::AlreadyExists { .. }) => {
@@ -162,8 +168,8 @@ fn encode(mut open: Open, batch: &Batch, attempt: Ulid, close: bool) -> Result<E
         open.rows += batch.rows.len() as u64;
     }
     if close {
-        let bytes = open.writer.into_inner().map_err(parquet)?;
-        Ok(Encoded::Closed { path: open.path, rows: open.rows, bytes: bytes.into() })
+        let pieces = open.writer.into_inner().map_err(parquet)?;
+        Ok(Encoded::Closed { path: open.path, rows: open.rows, part: pieces.into_payload() })
     } else {
         Ok(Encoded::Open(Box::new(open)))
     }
@@ -171,7 +177,7 @@ fn encode(mut open: Open, batch: &Batch, attempt: Ulid, close: bool) -> Result<E
 
 enum Encoded {
     Open(Box<Open>),
-    Closed { path: String, rows: u64, bytes: Bytes },
+    Closed { path: String, rows: u64, part: PutPayload },
 }
 
 /// What one step of the pipeline hands to the next.
@@ -196,8 +202,8 @@ async fn step(
     let encoding = tokio::task::spawn_blocking(move || encode(open, &batch, attempt, close));
     match encoding.await.map_err(|_| RawError::Stopped { path })?? {
         Encoded::Open(open) => Ok(Progress { open: Some(open), closed: None }),
-        Encoded::Closed { path, rows, bytes } => {
-            Ok(Progress { open: None, closed: Some(target.keep(path, rows, bytes).await?) })
+        Encoded::Closed { path, rows, part } => {
+            Ok(Progress { open: None, closed: Some(target.keep(path, rows, part).await?) })
         }
     }
 }

@@ -130,9 +130,9 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::AlreadyExists`] when the name is taken, else what the store said.
-    pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+    pub async fn put_new(&self, path: &str, object: impl Into<PutPayload>) -> Result<(), StoreError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = self.objects.put_opts(&parse(path)?, PutPayload::from_bytes(bytes), options).await;
+        let put = self.objects.put_opts(&parse(path)?, object.into(), options).await;
         put.map(drop).map_err(|error| StoreError::sort_put(error, self.url.as_str(), "create", path))
     }
 

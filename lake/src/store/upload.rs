@@ -14,7 +14,7 @@ use object_store::path::Path;
 use tokio::io::AsyncWrite;
 
 /// Bytes of a piece. S3 wants at least 5 MiB; a file below this is one put.
-const PIECE_BYTES: usize = 8 << 20;
+const PIECE_BYTES: usize = 5 << 20;
 /// Pieces under way at once, which bounds memory at about three pieces.
 const PIECES_AT_ONCE: usize = 2;
 
