@@ -129,6 +129,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PowerbiCommand,
     },
+    /// Records of a stream as the source sends them, one a line; writes nothing
+    Read(ReadArgs),
     /// Serve the sandbox: a small shop's API, made up, on this machine
     Sandbox(SandboxArgs),
     /// Completions for a shell, to stdout
@@ -190,6 +192,88 @@ pub enum ConnectorsCommand {
         /// Its name, or the path of a file.
         name: String,
     },
+    /// Each fact of a manifest, held against the vendor's API description: found, contradicted or not covered
+    Verify(VerifyArgs),
+    /// A manifest from an API description; what was guessed is marked
+    Draft(DraftArgs),
+    /// A page about a connector, or the index of all
+    Docs {
+        /// Its name, or the path of a file; the index when absent
+        name: Option<String>,
+        /// Write pages and index into this folder
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// The first lines of a connector, in the project's `connectors/`
+    New {
+        /// Its name.
+        name: String,
+    },
+    /// The JSON Schema of manifests, for editors
+    Schema,
+}
+
+/// `connectors verify`
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The connector's name, or the path of its manifest
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
+    /// The API description: OpenAPI 3 or Swagger 2, JSON or YAML
+    #[arg(long, value_name = "FILE", required_unless_present = "all")]
+    pub spec: Option<PathBuf>,
+    /// An older description: says what changed since for the connector's streams
+    #[arg(long, value_name = "FILE", requires = "spec")]
+    pub before: Option<PathBuf>,
+    /// Show each column that was found, not only how many
+    #[arg(long)]
+    pub columns: bool,
+    /// Verify every connector by this folder of descriptions
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["name", "spec"])]
+    pub all: Option<PathBuf>,
+    /// Where to write the evidence of all
+    #[arg(long, value_name = "FILE", requires = "all")]
+    pub out: Option<PathBuf>,
+}
+
+/// `connectors draft`
+#[derive(Clone, Debug, Args)]
+pub struct DraftArgs {
+    /// The API description
+    #[arg(long, value_name = "FILE")]
+    pub openapi: PathBuf,
+    /// The connector's name; the vendor's when absent
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The lists to keep
+    #[arg(long, value_delimiter = ',', value_name = "STREAM")]
+    pub streams: Vec<String>,
+    /// The document's title, where the file holds several
+    #[arg(long, value_name = "TITLE")]
+    pub document: Option<String>,
+    /// The file to write; stdout when absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `read`
+#[derive(Clone, Debug, Args)]
+pub struct ReadArgs {
+    /// The stream
+    #[arg(value_name = "SOURCE.STREAM")]
+    pub stream: String,
+    /// Records at most
+    #[arg(long, default_value_t = 10)]
+    pub limit: usize,
+    /// The slice, where the stream has slices; all when absent
+    #[arg(long)]
+    pub slice: Option<String>,
+    /// First UTC day or instant of the range
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First UTC day or instant after it
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// `plan`

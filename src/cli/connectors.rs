@@ -1,17 +1,14 @@
 //! `headwater connectors`: what can be read, and how well it is described.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use headwater_connectors::{Connector, Library, lint};
 use headwater_contract::ErrorKind;
 use serde_json::json;
 
 use crate::cli::Desk;
 use crate::cli::args::ConnectorsCommand;
-use crate::cli::failure::{Ended, Failure};
+use crate::cli::connector_tools;
+use crate::cli::failure::Ended;
 use crate::cli::output::table;
-use crate::project::ProjectError;
 
 pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
     // A project is not needed: without one there are the built-in connectors.
@@ -21,6 +18,11 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
         ConnectorsCommand::List => list(desk, &library),
         ConnectorsCommand::Show { name } => show(desk, &*library.get(name)?),
         ConnectorsCommand::Lint { name } => lint_one(desk, &library, name),
+        ConnectorsCommand::Verify(args) => connector_tools::verify_one_or_all(desk, &library, args),
+        ConnectorsCommand::Draft(args) => connector_tools::draft_one(desk, args),
+        ConnectorsCommand::Docs { name, out } => connector_tools::docs(desk, &library, name.as_deref(), out.as_deref()),
+        ConnectorsCommand::New { name } => connector_tools::new(desk, name),
+        ConnectorsCommand::Schema => connector_tools::schema(desk),
     }
 }
 
@@ -105,13 +107,7 @@ fn show(desk: &Desk, connector: &Connector) -> Ended {
 }
 
 fn lint_one(desk: &Desk, library: &Library, name: &str) -> Ended {
-    let path = Path::new(name);
-    let connector = if path.extension().is_some() {
-        let text = fs_err::read_to_string(desk.environment.folder.join(path)).map_err(ProjectError::from)?;
-        Arc::new(Connector::parse(&text, name).map_err(Failure::from)?)
-    } else {
-        library.get(name)?
-    };
+    let connector = connector_tools::find(desk, library, name)?;
     let findings = lint::lint(&connector);
     let value: Vec<_> = findings
         .iter()

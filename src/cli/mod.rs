@@ -9,6 +9,7 @@ mod catalog;
 mod check;
 mod clock;
 mod completion;
+mod connector_tools;
 mod connectors;
 mod demo;
 mod explore;
@@ -22,6 +23,7 @@ mod powerbi;
 mod progress;
 mod quarantine;
 mod query;
+mod read;
 mod rebuild;
 mod run;
 mod runs;
@@ -113,6 +115,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Rebuild { command } => rebuild::rebuild(desk, &command).await,
         Command::Maintain(args) => maintain::maintain(desk, &args).await,
         Command::Powerbi { command } => powerbi::powerbi(desk, &command).await,
+        Command::Read(args) => read::read(desk, &args).await,
         Command::Sandbox(args) => sandbox::sandbox(desk, &args).await,
         Command::Completion { shell } => completion::completion(desk, shell),
     }
