@@ -14,6 +14,7 @@ mod parents;
 mod refusals;
 mod requests;
 mod server;
+mod shapes;
 mod slices;
 mod vendors;
 mod windows;
