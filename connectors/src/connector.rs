@@ -222,6 +222,16 @@ impl Connector {
 
     /// Every name in a path must be known before a request is sent.
     fn check_names(&self, stream: &Stream, blame: &Blame<'_>) -> Result<(), ManifestError> {
+        for name in stream.shape.iter().flat_map(|shape| shape.settings()) {
+            if self.manifest.settings.get(name).is_none_or(|setting| setting.secret) {
+                let reason = format!("`settings.{name}` is no setting, or a secret one");
+                return Err(blame.incomplete(
+                    "shape",
+                    reason,
+                    "declare it under `settings`; a secret is never in scope",
+                ));
+            }
+        }
         let is_slice = |name: &str| stream.slices.as_ref().is_some_and(|slices| slices.has_name(name));
         // Names that come from parents are checked when all streams are known.
         for name in stream.request.path.names().filter(|_| stream.parent.is_none() && stream.job.is_none()) {

@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod pagination;
 pub mod parents;
 pub mod refusal;
+pub mod shaping;
 pub mod slicing;
 mod source;
 mod stream;

@@ -10,16 +10,18 @@ use headwater_contract::{
 };
 
 use crate::auth::Auth;
-use crate::decoding::{BodyDecoding, PageFacts, Pointer, RecordsManifest};
+use crate::decoding::{BodyDecoding, Decoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::jobs::JobPlan;
 use crate::manifest::{
-    AgeManifest, BodyManifest, ChainManifest, DeletesManifest, Fact, Instant, KeyListManifest, KeyScope, ManifestError,
-    Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
+    AgeManifest, BodyManifest, ChainManifest, ColumnManifest, DeletesManifest, Fact, Instant, KeyListManifest,
+    KeyScope, ManifestError, Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest,
+    WindowRequest,
 };
 use crate::pagination::{Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::refusal::{ErrorRule, Rules, contradiction};
+use crate::shaping::{Shape, StepManifest, WrittenFormat};
 use crate::slicing::SlicesManifest;
 use crate::windowing::{Feed, TimeFormat};
 
@@ -100,6 +102,7 @@ pub(crate) struct Stream {
     pub(crate) auth: Option<Auth>,
     pub(crate) records: RecordsManifest,
     pub(crate) decoding: BodyDecoding,
+    pub(crate) shape: Option<Arc<Shape>>,
     pub(crate) pagination: Pagination,
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
@@ -166,6 +169,7 @@ impl Stream {
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = blame.need("columns", manifest.columns.take(), "write the columns that rows promise")?;
+        let (shape, read_formats) = complete_shape(manifest.shape.take(), &columns, manifest.decoding.as_ref(), blame)?;
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
         let key = complete_key(manifest.key.take(), append_only, &columns, blame)?;
@@ -189,9 +193,9 @@ impl Stream {
             kind,
             request,
             auth: manifest.auth,
-            records: RecordsManifest::complete(manifest.records, &decoding.format)
-                .map_err(|fix| blame.incomplete("records", "`records` is missing or does not fit `decoding`", fix))?,
-            decoding,
+            records: complete_records(manifest.records, manifest.decoding.as_ref(), blame)?,
+            decoding: manifest.decoding.unwrap_or_default(),
+            shape,
             pagination,
             chain,
             slices: manifest.slices,
@@ -199,7 +203,7 @@ impl Stream {
             job: None,
             given: given_names(&columns),
             purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
-            window,
+            window: window.map(|window| window.reading(&read_formats)),
             start: manifest.start,
             end: manifest.end,
             key,
@@ -261,6 +265,7 @@ impl Stream {
             auth: self.auth.clone(),
             records: RecordsManifest::List(list.records),
             decoding: self.decoding.clone(),
+            shape: None,
             pagination: list.pagination.unwrap_or_default(),
             chain: None,
             slices: self.slices.clone(),
@@ -406,6 +411,64 @@ fn given_names(columns: &[Column]) -> Vec<String> {
 /// The name under which a column's value was given to the request; `None` when it stands in the record.
 pub(crate) fn given_name(column: &Column) -> Option<&str> {
     column.pointer.strip_prefix('/')?.strip_prefix(GIVEN)?.strip_prefix('/')
+}
+
+impl WindowPlan {
+    /// Reads the field as records write it before they are shaped, where its column knows several formats.
+    fn reading(mut self, formats: &[(String, TimestampFormat)]) -> Self {
+        if let Some((_, format)) = formats.iter().find(|(name, _)| *name == self.policy.field) {
+            if self.sent_format == TimeFormat::from(&self.read_format) {
+                self.sent_format = TimeFormat::from(format);
+            }
+            self.read_format = format.clone();
+        }
+        self
+    }
+}
+
+/// The first format of each column that knows several, by the column's name.
+type ReadFormats = Vec<(String, TimestampFormat)>;
+
+/// The first format of each column that knows several.
+fn read_formats(columns: &Ordered<ColumnManifest>) -> ReadFormats {
+    let first = |column: &ColumnManifest| column.formats.first().and_then(WrittenFormat::as_timestamp);
+    columns.iter().filter_map(|(name, column)| Some((name.to_owned(), first(column)?))).collect()
+}
+
+fn complete_records(
+    records: Option<RecordsManifest>,
+    decoding: Option<&BodyDecoding>,
+    blame: &Blame<'_>,
+) -> Result<RecordsManifest, ManifestError> {
+    let wrong = |fix| blame.incomplete("records", "`records` is missing or does not fit `decoding`", fix);
+    let format = decoding.map(|decoding| decoding.format.clone()).unwrap_or_default();
+    RecordsManifest::complete(records, &format).map_err(wrong)
+}
+
+fn complete_shape(
+    steps: Option<Vec<StepManifest>>,
+    columns: &Ordered<ColumnManifest>,
+    decoding: Option<&BodyDecoding>,
+    blame: &Blame<'_>,
+) -> Result<(Option<Arc<Shape>>, ReadFormats), ManifestError> {
+    let read_formats = read_formats(columns);
+    let mut normals = Vec::new();
+    for (name, column) in columns.iter() {
+        let key = format!("columns.{name}");
+        column.check().map_err(|reason| blame.incomplete(&key, reason, "mend the column"))?;
+        if let Some(normal) = column.normal() {
+            normals.push((Pointer::parse(&column.to_column(name).pointer), normal));
+        }
+    }
+    let Some(shape) = Shape::new(steps.unwrap_or_default(), normals) else {
+        return Ok((None, read_formats));
+    };
+    shape.check().map_err(|reason| blame.incomplete("shape", reason, "mend the step"))?;
+    let is_json = decoding.is_none_or(|decoding| decoding.format == Decoding::Json);
+    if shape.includes().next().is_some() && !is_json {
+        return Err(blame.incomplete("shape", "only JSON bodies hold objects to include", "remove the step"));
+    }
+    Ok((Some(Arc::new(shape)), read_formats))
 }
 
 fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {

@@ -98,10 +98,11 @@ impl Columnar {
     }
 }
 
-fn hold(held: &mut usize, text: &Bytes) -> Result<(), DecodeError> {
+/// Counts what must be held.
+pub(super) fn hold(held: &mut usize, text: &[u8]) -> Result<(), DecodeError> {
     *held += text.len() + ELEMENT_BYTES;
     if *held > HELD_BYTES_MAX {
-        return Err(DecodeError::HeldTooLarge { what: "columns", limit: HELD_BYTES_MAX });
+        return Err(DecodeError::HeldTooLarge { what: "records that wait for the rest", limit: HELD_BYTES_MAX });
     }
     Ok(())
 }

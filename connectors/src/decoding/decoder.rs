@@ -4,22 +4,25 @@
 //! splitter, and its records are spans of the chunk.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_contract::Digest16;
 use serde_json::Value;
 
-use super::columnar::Columnar;
+use super::columnar::{Columnar, hold};
 use super::csv::CsvSplitter;
 use super::derived::{add_fields, write_text};
 use super::format::{BodyDecoding, Decoding, Wrapping};
-use super::json::{Dressing, JsonSplitter, Target};
+use super::json::{Aside, Dressing, JsonSplitter, Target};
 use super::json_lines::LineSplitter;
 use super::lines::TextSplitter;
 use super::records::RecordsManifest;
 use super::wrapping::{Pulled, Unwrapper};
 use super::xml::XmlSplitter;
 use super::{BodyFacts, DecodeError, Ended, PageFacts, Pointer};
+use crate::expression::Scope;
+use crate::shaping::{Lookup, LookupKey, PageSides, Shape, settings_value};
 
 /// Bytes of derived records that a batch holds, more or less.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -46,6 +49,24 @@ enum Way {
     Wrapped(Box<Unwrapper>),
 }
 
+/// What the records of a body go through after they are split.
+#[derive(Debug)]
+struct Shaper {
+    shape: Arc<Shape>,
+    settings: minijinja::Value,
+    /// How each `include` step finds the keys of what it joins.
+    keys: Vec<LookupKey>,
+    /// What the page has said so far beside its records.
+    gathered: Vec<Lookup>,
+    /// What the whole page said.
+    sides: PageSides,
+    needs_whole_page: bool,
+    /// Records that wait for the end of the page.
+    held: VecDeque<Bytes>,
+    held_bytes: usize,
+    dropped: u64,
+}
+
 /// Decodes one body.
 #[derive(Debug)]
 pub struct Decoder {
@@ -58,6 +79,7 @@ pub struct Decoder {
     has_ended: bool,
     splitter: Splitter,
     columnar: Option<Columnar>,
+    shaper: Option<Shaper>,
     /// Bytes that the splitter was given of the body, or of this file of an archive.
     split: u64,
     /// The file of an archive that is being read.
@@ -80,7 +102,8 @@ impl Decoder {
     /// A decoder for one body.
     pub fn of(decoding: &BodyDecoding, records: &RecordsManifest, wanted: &PageFacts) -> Self {
         Self {
-            splitter: Splitter::new(&decoding.format, records, wanted),
+            splitter: Splitter::new(&decoding.format, records, wanted, &[]),
+            shaper: None,
             columnar: Columnar::new(records),
             decoding: decoding.clone(),
             records: records.clone(),
@@ -104,6 +127,20 @@ impl Decoder {
     #[must_use]
     pub fn with_content_type(mut self, content_type: Option<&str>) -> Self {
         self.content_type = content_type.map(str::to_owned);
+        self
+    }
+
+    /// The same decoder, which also shapes the records that it splits; `scope` has the settings that expressions name.
+    #[must_use]
+    pub fn with_shape(mut self, shape: Option<&Arc<Shape>>, scope: &Scope) -> Self {
+        let Some(shape) = shape else { return self };
+        for field in shape.body_fields() {
+            self.wanted = self.wanted.body_field(field);
+        }
+        self.body = self.wanted.body.iter().map(|pointer| (pointer.clone(), None)).collect();
+        let shaper = Shaper::new(shape, scope);
+        self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted, &shaper.targets());
+        self.shaper = Some(shaper);
         self
     }
 
@@ -144,8 +181,12 @@ impl Decoder {
         let (mut texts, mut bytes) = (Vec::new(), 0);
         loop {
             while let Some(text) = self.waiting.pop_front() {
-                bytes += text.len();
-                texts.push(text);
+                if let Some(shaper) = &mut self.shaper {
+                    bytes += shaper.shape(&text, &mut texts);
+                } else {
+                    bytes += text.len();
+                    texts.push(text);
+                }
                 if bytes >= BATCH_BYTES && self.derives() {
                     return Ok(Some(texts));
                 }
@@ -175,13 +216,14 @@ impl Decoder {
             Splitter::Csv(rows) => rows.is_within_record(),
             Splitter::Xml(xml) => xml.is_within_record(),
         };
-        let holds = self.columnar.as_ref().is_some_and(Columnar::holds);
+        let holds = self.columnar.as_ref().is_some_and(Columnar::holds)
+            || self.shaper.as_ref().is_some_and(|shaper| !shaper.held.is_empty());
         is_within || holds || matches!(&self.way, Way::Wrapped(unwrapper) if unwrapper.holds())
     }
 
     /// Whether a record may come from any byte before it, as in an archive, whose directory stands at its end.
     pub fn reaches_back(&self) -> bool {
-        self.member.is_some()
+        self.member.is_some() || self.shaper.as_ref().is_some_and(|shaper| shaper.needs_whole_page)
     }
 
     /// Ends the body.
@@ -199,7 +241,8 @@ impl Decoder {
         ]);
         let first = fields_of(self.first.as_ref(), &self.wanted.first);
         let last = fields_of(self.last.as_ref(), &self.wanted.last);
-        let facts = BodyFacts { count: self.count, body: self.body, first, last, digest };
+        let dropped = self.shaper.as_ref().map_or(0, |shaper| shaper.dropped);
+        let facts = BodyFacts { count: self.count, dropped, body: self.body, first, last, digest };
         Ok(Ended { records, facts, found: self.found })
     }
 
@@ -213,12 +256,16 @@ impl Decoder {
 
     /// Whether records take room of their own, so that a batch must end before the chunk does.
     fn derives(&self) -> bool {
-        self.decoding.format.derives() || self.columnar.is_some() || matches!(self.way, Way::Wrapped(_))
+        self.derives_records() || self.shaper.is_some() || matches!(self.way, Way::Wrapped(_))
+    }
+
+    fn derives_records(&self) -> bool {
+        self.decoding.format.derives() || self.columnar.is_some()
     }
 
     /// Splits the next piece; false when nothing is left of what was fed.
     fn split_on(&mut self) -> Result<bool, DecodeError> {
-        let derives = self.decoding.format.derives() || self.columnar.is_some();
+        let derives = self.derives_records();
         let pulled = match &mut self.way {
             Way::Wrapped(unwrapper) => unwrapper.pull()?,
             Way::Direct(chunk) if !chunk.is_empty() => {
@@ -234,13 +281,14 @@ impl Decoder {
                 self.splitter.push(&piece, &mut texts)?;
                 self.split += piece.len() as u64;
                 self.assemble(&mut texts)?;
-                self.remember(texts);
+                self.remember(texts)?;
                 Ok(true)
             }
             Pulled::Member(name) => {
                 if self.member.is_some() {
                     self.end_splitter()?;
-                    self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted);
+                    let targets = self.shaper.as_ref().map(Shaper::targets).unwrap_or_default();
+                    self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted, &targets);
                     self.columnar = Columnar::new(&self.records);
                     self.split = 0;
                 }
@@ -278,7 +326,10 @@ impl Decoder {
             Splitter::Lines(lines) => lines.finish(&mut texts)?,
             Splitter::Csv(rows) => rows.finish(self.split, &mut texts)?,
         }
-        self.remember(texts);
+        self.remember(texts)?;
+        if let Some(shaper) = &mut self.shaper {
+            self.waiting.extend(shaper.end_page(&self.body));
+        }
         Ok(())
     }
 
@@ -292,19 +343,32 @@ impl Decoder {
         }
     }
 
-    /// Puts together the records that do not stand in the body as they are.
+    /// Puts together the records that do not stand in the body as they are, and keeps what is joined to them.
     fn assemble(&mut self, texts: &mut Vec<Bytes>) -> Result<(), DecodeError> {
-        let (Some(columnar), Splitter::Json(json)) = (&mut self.columnar, &mut self.splitter) else { return Ok(()) };
-        let found = std::mem::take(texts);
-        let aside = json.take_aside();
+        let Splitter::Json(json) = &mut self.splitter else { return Ok(()) };
+        if self.columnar.is_none() && self.shaper.as_ref().is_none_or(|shaper| shaper.keys.is_empty()) {
+            return Ok(());
+        }
+        let own = Columnar::targets(&self.records).len().max(1);
+        let mut asides = json.take_aside();
+        if let Some(shaper) = &mut self.shaper {
+            for aside in asides.extract_if(.., |aside| aside.target >= own) {
+                shaper.gather(aside.target - own, &aside)?;
+            }
+        }
+        let Some(columnar) = &mut self.columnar else { return Ok(()) };
         // Headers first: rows of the same chunk need not wait for them.
-        for (target, text) in aside.into_iter().chain(found.into_iter().map(|text| (0, text))) {
+        let found = std::mem::take(texts);
+        for Aside { target, text, .. } in asides {
             columnar.take(target, &text, texts)?;
+        }
+        for text in found {
+            columnar.take(0, &text, texts)?;
         }
         Ok(())
     }
 
-    fn remember(&mut self, texts: Vec<Bytes>) {
+    fn remember(&mut self, texts: Vec<Bytes>) -> Result<(), DecodeError> {
         self.count += texts.len() as u64;
         if self.first.is_none() {
             self.first = texts.first().cloned();
@@ -316,22 +380,88 @@ impl Decoder {
             Wrapping::Zip(rules) => rules.member_as.clone(),
             _ => None,
         });
-        match (member_as, &self.member) {
+        let texts = match (member_as, &self.member) {
             (Some(name), Some(member)) => {
                 let mut value = Vec::new();
                 write_text(&mut value, member);
                 let field = [(name, String::from_utf8_lossy(&value).into_owned())];
-                self.waiting.extend(texts.iter().map(|text| add_fields(text, &field)));
+                texts.iter().map(|text| add_fields(text, &field)).collect()
             }
-            _ => self.waiting.extend(texts),
+            _ => texts,
+        };
+        match &mut self.shaper {
+            Some(shaper) if shaper.needs_whole_page => shaper.hold(texts),
+            _ => {
+                self.waiting.extend(texts);
+                Ok(())
+            }
         }
     }
 }
 
+impl Shaper {
+    fn new(shape: &Arc<Shape>, scope: &Scope) -> Self {
+        let keys: Vec<LookupKey> = shape.includes().map(crate::shaping::IncludeManifest::lookup_key).collect();
+        Self {
+            settings: settings_value(scope),
+            gathered: vec![Lookup::new(); keys.len()],
+            keys,
+            sides: PageSides::default(),
+            needs_whole_page: shape.needs_whole_page(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            dropped: 0,
+            shape: Arc::clone(shape),
+        }
+    }
+
+    /// What must be found in a body for the steps that join.
+    fn targets(&self) -> Vec<Target> {
+        let target = |include: &crate::shaping::IncludeManifest| {
+            let target = if include.takes_values() { Target::whole } else { Target::elements };
+            target(&include.from).optional()
+        };
+        self.shape.includes().map(target).collect()
+    }
+
+    fn gather(&mut self, place: usize, aside: &Aside) -> Result<(), DecodeError> {
+        hold(&mut self.held_bytes, &aside.text)?;
+        let Ok(text) = std::str::from_utf8(&aside.text) else { return Ok(()) };
+        let key = self.keys.get(place).and_then(|key| key.of(text, aside.name.as_deref()));
+        if let (Some(key), Some(lookup)) = (key, self.gathered.get_mut(place)) {
+            lookup.insert(key, text.to_owned());
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, texts: Vec<Bytes>) -> Result<(), DecodeError> {
+        for text in texts {
+            hold(&mut self.held_bytes, &text)?;
+            self.held.push_back(text);
+        }
+        Ok(())
+    }
+
+    /// The page has said everything: its records can be shaped.
+    fn end_page(&mut self, body: &[(Pointer, Option<Value>)]) -> VecDeque<Bytes> {
+        self.sides.lookups = self.gathered.iter_mut().map(std::mem::take).collect();
+        self.sides.body = body.to_vec();
+        self.held_bytes = 0;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Shapes one record, and returns how many bytes became of it.
+    fn shape(&mut self, text: &Bytes, out: &mut Vec<Bytes>) -> usize {
+        let before = out.len();
+        self.dropped += self.shape.apply(text, &self.settings, &self.sides, out);
+        out.get(before..).unwrap_or_default().iter().map(Bytes::len).sum()
+    }
+}
+
 impl Splitter {
-    fn new(format: &Decoding, records: &RecordsManifest, wanted: &PageFacts) -> Self {
+    fn new(format: &Decoding, records: &RecordsManifest, wanted: &PageFacts, joined: &[Target]) -> Self {
         match format {
-            Decoding::Json => Self::Json(Box::new(json_splitter(records, wanted))),
+            Decoding::Json => Self::Json(Box::new(json_splitter(records, wanted, joined))),
             Decoding::JsonLines => Self::JsonLines(LineSplitter::default()),
             Decoding::Lines(lines) => Self::Lines(TextSplitter::new(lines)),
             Decoding::Csv(dialect) => Self::Csv(Box::new(CsvSplitter::new(dialect))),
@@ -350,17 +480,19 @@ impl Splitter {
     }
 }
 
-fn json_splitter(records: &RecordsManifest, wanted: &PageFacts) -> JsonSplitter {
-    let fields = wanted.body.clone();
-    match records {
-        RecordsManifest::List(pointer) => JsonSplitter::new(pointer, fields),
+fn json_splitter(records: &RecordsManifest, wanted: &PageFacts, joined: &[Target]) -> JsonSplitter {
+    let mut dressing = None;
+    let mut targets = match records {
+        RecordsManifest::List(pointer) => vec![Target::elements(pointer)],
         RecordsManifest::Each(each) => {
-            let dressing = Dressing { keys: each.keys().to_vec(), wrap_as: each.wrap_as.clone() };
-            let is_dressed = !dressing.keys.is_empty() || dressing.wrap_as.is_some();
-            JsonSplitter::of(vec![Target::whole(&each.at)], is_dressed.then_some(dressing), fields)
+            let asked = Dressing { keys: each.keys().to_vec(), wrap_as: each.wrap_as.clone() };
+            dressing = Some(asked).filter(|asked| !asked.keys.is_empty() || asked.wrap_as.is_some());
+            vec![Target::whole(&each.at)]
         }
-        columnar => JsonSplitter::of(Columnar::targets(columnar), None, fields),
-    }
+        columnar => Columnar::targets(columnar),
+    };
+    targets.extend_from_slice(joined);
+    JsonSplitter::of(targets, dressing, wanted.body.clone())
 }
 
 /// The wanted fields of a record.

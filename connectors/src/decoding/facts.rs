@@ -52,6 +52,8 @@ impl PageFacts {
 pub struct BodyFacts {
     /// Records in it, as the source sent them: before any was filtered, unnested or joined.
     pub count: u64,
+    /// Records that a step of the manifest dropped.
+    pub dropped: u64,
     /// The body's fields that were asked for; absent ones are `None`.
     pub body: Vec<(Pointer, Option<Value>)>,
     /// The first record's fields that were asked for, as the source sent it.

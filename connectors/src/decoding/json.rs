@@ -93,6 +93,17 @@ impl Target {
     }
 }
 
+/// Something that was found for another target than the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// The target's place.
+    pub target: usize,
+    /// Its bytes.
+    pub text: Bytes,
+    /// The name under which it stands, where the target wants values.
+    pub name: Option<String>,
+}
+
 /// What is written into each record that the splitter finds.
 #[derive(Clone, Debug, Default)]
 pub struct Dressing {
@@ -116,7 +127,7 @@ pub struct JsonSplitter {
     targets: Vec<Target>,
     dressing: Option<Dressing>,
     /// What was found for other targets than the first.
-    aside: Vec<(usize, Bytes)>,
+    aside: Vec<Aside>,
     fields: Vec<(Pointer, Option<Value>)>,
     stack: Vec<Frame>,
     path: Vec<String>,
@@ -205,8 +216,8 @@ impl JsonSplitter {
         matches!(self.skip, Some((Purpose::Record(_), _)))
     }
 
-    /// What was found for other targets than the first since the last call, with the target's place.
-    pub fn take_aside(&mut self) -> Vec<(usize, Bytes)> {
+    /// What was found for other targets than the first since the last call.
+    pub fn take_aside(&mut self) -> Vec<Aside> {
         std::mem::take(&mut self.aside)
     }
 
@@ -422,7 +433,9 @@ impl JsonSplitter {
                 self.carry.split().freeze()
             };
             if target > 0 {
-                self.aside.push((target, text));
+                let wants_values = self.targets.get(target).is_some_and(|target| !target.of_elements);
+                let name = if wants_values { self.path.last().cloned() } else { None };
+                self.aside.push(Aside { target, text, name });
             } else if let Some(dressing) = &self.dressing {
                 out.push(self.dress(&text, dressing));
             } else {

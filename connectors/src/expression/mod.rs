@@ -3,9 +3,13 @@
 //! An expression is minijinja's, with typed results, strict about unknown names, on a budget of fuel; there are no loops and no includes in
 //! it. Secrets are never in scope: only `auth` sends them.
 
+mod functions;
+mod record;
 mod scalar;
 mod template;
 
+pub(crate) use functions::{regex, snake};
+pub use record::RecordExpression;
 pub use scalar::{Scalar, Scope};
 pub use template::Template;
 
@@ -13,7 +17,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use minijinja::{Environment, UndefinedBehavior};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -71,29 +74,9 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    environment.add_filter("strftime", |instant: String, pattern: String| -> Result<String, minijinja::Error> {
-        Ok(instant_of(&instant)?.format(&pattern).to_string())
-    });
-    environment.add_filter("unix_seconds", |instant: String| -> Result<i64, minijinja::Error> {
-        Ok(instant_of(&instant)?.timestamp())
-    });
-    // Values from outside go into query languages only as literals: SOQL and GAQL escape with a backslash, OData and SQL double the quote.
-    environment.add_filter("quote_backslash", |text: String| -> String {
-        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-    });
-    environment.add_filter("quote_doubled", |text: String| -> String { format!("'{}'", text.replace('\'', "''")) });
-    environment.add_filter("unix_millis", |instant: String| -> Result<i64, minijinja::Error> {
-        Ok(instant_of(&instant)?.timestamp_millis())
-    });
+    functions::add(&mut environment);
     environment
 });
-
-fn instant_of(text: &str) -> Result<DateTime<Utc>, minijinja::Error> {
-    let error = |_| {
-        minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("`{text}` is not an RFC 3339 instant"))
-    };
-    DateTime::parse_from_rfc3339(text).map(|instant| instant.with_timezone(&Utc)).map_err(error)
-}
 
 impl Expression {
     /// Checks that `text` parses.

@@ -10,8 +10,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::decoding::Pointer;
+use crate::expression::Scalar;
 use crate::manifest::ordered::{OneOrMany, Ordered};
 use crate::parents::GIVEN;
+use crate::shaping::{Normal, WrittenFormat};
 
 /// One column that a stream promises. Any other field goes to `_rescued` and is reported.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -33,6 +35,21 @@ pub struct ColumnManifest {
     /// How a timestamp is written; RFC 3339 when absent.
     #[serde(default)]
     pub format: Option<TimestampFormat>,
+    /// Ways in which a date or timestamp is written, tried in order, where the source knows more than one or one that `format` lacks.
+    #[serde(default)]
+    pub formats: Vec<WrittenFormat>,
+    /// Values that mean null, such as `0000-00-00`.
+    #[serde(default)]
+    pub null_if: Vec<Scalar>,
+    /// Whether a blank text means null.
+    #[serde(default)]
+    pub empty_is_null: bool,
+    /// Values that mean true, beside `true`, for a boolean.
+    #[serde(default)]
+    pub true_if: Vec<Scalar>,
+    /// Values that mean false, beside `false`, for a boolean.
+    #[serde(default)]
+    pub false_if: Vec<Scalar>,
     /// Unit of the value, e.g. `minor_units`.
     #[serde(default)]
     pub unit: Option<String>,
@@ -61,13 +78,56 @@ impl ColumnManifest {
             column.pointer = format!("/{GIVEN}/{given}");
         }
         column.nullable = self.nullable;
-        column.format = self.format.clone().unwrap_or_default();
+        // A value in one of several formats is written anew as RFC 3339 before it is typed.
+        column.format = self.format.clone().filter(|_| self.formats.is_empty()).unwrap_or_default();
         column.unit.clone_from(&self.unit);
         column.checks = self.check.clone().map(OneOrMany::into_vec).unwrap_or_default();
         column.refers_to.clone_from(&self.refers_to);
         column.classification = self.class;
         column.description.clone_from(&self.help);
         column
+    }
+}
+
+impl ColumnManifest {
+    /// What is done to its values before they are typed; nothing when it asks for nothing.
+    pub fn normal(&self) -> Option<Normal> {
+        let normal = Normal {
+            null_if: self.null_if.clone(),
+            empty_is_null: self.empty_is_null,
+            formats: self.formats.clone(),
+            is_date: matches!(self.column_type, TypeManifest::Scalar(ColumnType::Date)),
+            words: (self.true_if.clone(), self.false_if.clone()),
+        };
+        Some(normal).filter(|normal| !normal.is_nothing())
+    }
+
+    /// Looks for what contradicts itself.
+    ///
+    /// # Errors
+    ///
+    /// The contradiction, in words for the manifest's author.
+    pub fn check(&self) -> Result<(), String> {
+        let is =
+            |types: &[ColumnType]| matches!(&self.column_type, TypeManifest::Scalar(known) if types.contains(known));
+        if !self.formats.is_empty() && !is(&[ColumnType::Date, ColumnType::Timestamp]) {
+            return Err("only a date or timestamp has `formats`".to_owned());
+        }
+        if !self.formats.is_empty() && self.format.is_some() {
+            return Err("it has `format` and `formats`: write one of them".to_owned());
+        }
+        let has_words = !self.true_if.is_empty() || !self.false_if.is_empty();
+        if has_words && !is(&[ColumnType::Boolean]) {
+            return Err("only a boolean has `true_if` and `false_if`".to_owned());
+        }
+        let null_is_possible = self.empty_is_null || !self.null_if.is_empty();
+        if null_is_possible && !self.nullable {
+            return Err("values of it mean null, so it needs `nullable: true`".to_owned());
+        }
+        match self.normal().as_ref().and_then(Normal::unknown_zone) {
+            Some(zone) => Err(format!("there is no zone `{zone}`")),
+            None => Ok(()),
+        }
     }
 }
 

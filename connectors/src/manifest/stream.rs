@@ -26,6 +26,7 @@ use crate::manifest::settings::parse_instant;
 use crate::pagination::{Pagination, Seen, Slot};
 use crate::parents::ParentManifest;
 use crate::refusal::ErrorRule;
+use crate::shaping::StepManifest;
 use crate::slicing::SlicesManifest;
 use crate::windowing::{Calendar, Feed, TimeFormat};
 
@@ -80,6 +81,9 @@ pub struct StreamManifest {
     pub records: Option<RecordsManifest>,
     /// How a body becomes records: a format, or a list of what it is wrapped in and the format, e.g. `[gzip, csv]`; `json` when absent.
     pub decoding: Option<BodyDecoding>,
+    /// What is done to each record before it is typed, step by step: `keep`, `explode`, `include`, `add`, `remove`, `rename`, `flatten`,
+    /// `drop_nulls`.
+    pub shape: Option<Vec<StepManifest>>,
     /// Columns that identify a row.
     pub key: Option<Vec<String>>,
     /// The stream has no key, and nothing in it counts as a duplicate.
@@ -161,6 +165,7 @@ impl StreamManifest {
             auth: self.auth.or(base.auth),
             records: self.records.or(base.records),
             decoding: self.decoding.or(base.decoding),
+            shape: self.shape.or(base.shape),
             key: self.key.or(base.key),
             append_only: self.append_only.or(base.append_only),
             key_scope: self.key_scope.or(base.key_scope),

@@ -435,6 +435,7 @@ impl Reader {
                 self.drain(&mut body).await.map_err(seen)?;
             }
             self.summary.requests += 1;
+            self.summary.dropped += page.facts.dropped;
             return Ok(Outcome::Page(page));
         }
         let body = self.body_reader(&answer);
@@ -477,6 +478,7 @@ impl Reader {
             return Err(PaginationError::Capped { total, cap }.into());
         }
         self.summary.requests += 1;
+        self.summary.dropped += page.facts.dropped;
         Ok(Outcome::Page(page))
     }
 
@@ -485,7 +487,8 @@ impl Reader {
         if let Some(error) = self.error_in_body() {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
-        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts);
+        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts)
+            .with_shape(self.stream.shape.as_ref(), &self.inner.scope);
         BodyReader::new(self.summary.requests, decoder.with_content_type(content_type(&answer.headers)))
     }
 

@@ -57,6 +57,7 @@ impl Replayer {
         }
         self.given = Given::stored(exchange);
         let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &self.stream.facts())
+            .with_shape(self.stream.shape.as_ref(), &self.inner.scope)
             .with_content_type(content_type(&exchange.headers));
         self.body = Some(BodyReader::new(exchange.request, decoder));
         Ok(records)
@@ -103,6 +104,7 @@ impl Replayer {
         let Some(body) = self.body.take() else { return Ok(records) };
         let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
+        self.summary.dropped += facts.dropped;
         if let Some(chain) = &self.stream.chain {
             let page = Page { facts, number: self.summary.requests - 1, ..Page::default() };
             let (known, pagination) = (self.summary.token_out.clone(), &self.stream.pagination);

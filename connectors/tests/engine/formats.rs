@@ -29,12 +29,16 @@ streams:
     columns: { id: { type: int64 } }
 ";
 
-/// A source of one stream whose only answer is `body`; `how` are lines of the stream.
+/// A source of one stream whose only answer is `body`; `how` are lines of the stream, which may bring its columns.
 pub(crate) async fn source(how: &str, body: &[u8], content_type: &str) -> (Server, Source) {
     let reply = Reply { body: body.to_vec(), ..Reply::text(200, "").header("Content-Type", content_type) };
     let server = Server::start(move |_| reply.clone()).await;
     let lines = how.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");
-    let source = open(&format!("{}{lines}", FILES.replace("ORIGIN", &server.origin)), &server, "", &[]);
+    let mut text = FILES.replace("ORIGIN", &server.origin);
+    if how.contains("columns:") {
+        text = text.replace("    columns: { id: { type: int64 } }\n", "");
+    }
+    let source = open(&format!("{text}{lines}"), &server, "", &[]);
     (server, source)
 }
 

@@ -16,6 +16,7 @@ mod refusals;
 mod requests;
 mod safety;
 mod server;
+mod shapes;
 mod slices;
 mod vendors;
 mod windows;

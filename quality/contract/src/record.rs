@@ -63,6 +63,9 @@ pub struct ReadSummary {
     pub bytes: u64,
     /// Records yielded.
     pub records: u64,
+    /// Records that the manifest's steps dropped.
+    #[serde(default)]
+    pub dropped: u64,
     /// The token that the next link of a chain starts from.
     pub token_out: Option<String>,
     /// Requests that the manifest says have no records when they are refused; none of them is among `requests`.

@@ -1,0 +1,158 @@
+//! The filters that expressions have beside minijinja's own: a closed list, and each is bounded by its input.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use minijinja::{Environment, Error, ErrorKind};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex::{Regex, RegexBuilder};
+
+/// Largest automaton of a regular expression.
+const REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// Compiled regular expressions that a thread keeps.
+const REGEXES_KEPT: usize = 64;
+
+thread_local! {
+    static REGEXES: RefCell<HashMap<String, Regex>> = RefCell::new(HashMap::new());
+}
+
+fn failed(reason: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, reason)
+}
+
+/// Adds the filters.
+pub(super) fn add(environment: &mut Environment<'static>) {
+    // Lists come from records; one that grows from nothing would only cost.
+    environment.remove_global("range");
+    environment.add_filter("strftime", |instant: String, pattern: String| -> Result<String, Error> {
+        let mut text = String::new();
+        std::fmt::Write::write_fmt(&mut text, format_args!("{}", instant_of(&instant)?.format(&pattern)))
+            .map_err(|_| failed(format!("`{pattern}` is no pattern")))?;
+        Ok(text)
+    });
+    environment.add_filter("unix_seconds", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp()));
+    environment.add_filter("unix_millis", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp_millis()));
+    environment.add_filter("parse_time", |text: String, pattern: String| parse_time(&text, &pattern));
+    environment.add_filter("add_seconds", |instant: String, seconds: i64| -> Result<String, Error> {
+        let span = chrono::TimeDelta::try_seconds(seconds).ok_or_else(|| failed("too many seconds".to_owned()))?;
+        let moved = instant_of(&instant)?.checked_add_signed(span);
+        Ok(rfc3339(moved.ok_or_else(|| failed("an instant out of range".to_owned()))?))
+    });
+    // Values from outside go into query languages only as literals: SOQL and GAQL escape with a backslash, OData and SQL double the quote.
+    environment.add_filter("quote_backslash", |text: String| -> String {
+        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+    });
+    environment.add_filter("quote_doubled", |text: String| -> String { format!("'{}'", text.replace('\'', "''")) });
+    environment
+        .add_filter("regex_match", |text: String, pattern: String| with_regex(&pattern, |regex| regex.is_match(&text)));
+    environment.add_filter("regex_search", |text: String, pattern: String| {
+        with_regex(&pattern, |regex| {
+            let found = regex.captures(&text);
+            let group = found.as_ref().and_then(|found| found.get(1).or_else(|| found.get(0)));
+            group.map_or_else(String::new, |group| group.as_str().to_owned())
+        })
+    });
+    environment.add_filter("regex_replace", |text: String, pattern: String, with: String| {
+        with_regex(&pattern, |regex| regex.replace_all(&text, with.as_str()).into_owned())
+    });
+    environment.add_filter("snake", |text: String| snake(&text));
+    environment.add_filter("url_encode", |text: String| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+    environment.add_filter("base64_encode", |text: String| STANDARD.encode(text));
+    environment.add_filter("base64_decode", |text: String| -> Result<String, Error> {
+        let bytes = STANDARD.decode(&text).map_err(|_| failed(format!("`{text}` is not base64")))?;
+        String::from_utf8(bytes).map_err(|_| failed("what base64 holds is no text".to_owned()))
+    });
+    environment.add_filter("sha256", |text: String| -> String {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    });
+    environment.add_filter("to_json", |value: minijinja::Value| {
+        serde_json::to_string(&value).map_err(|error| failed(error.to_string()))
+    });
+    environment.add_filter("from_json", |text: String| {
+        serde_json::from_str::<minijinja::Value>(&text).map_err(|error| failed(format!("not JSON: {error}")))
+    });
+}
+
+fn instant_of(text: &str) -> Result<DateTime<Utc>, Error> {
+    let instant = DateTime::parse_from_rfc3339(text).map(|instant| instant.with_timezone(&Utc));
+    instant.map_err(|_| failed(format!("`{text}` is not an RFC 3339 instant")))
+}
+
+fn rfc3339(instant: DateTime<Utc>) -> String {
+    instant.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()
+}
+
+/// An instant from a text in a pattern, with an offset in it or in UTC.
+fn parse_time(text: &str, pattern: &str) -> Result<String, Error> {
+    let with_offset = || DateTime::parse_from_str(text, pattern).ok().map(|instant| instant.with_timezone(&Utc));
+    let local = || NaiveDateTime::parse_from_str(text, pattern).ok().map(|local| local.and_utc());
+    let day = || NaiveDate::parse_from_str(text, pattern).ok().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let instant = with_offset().or_else(local).or_else(day);
+    instant.map(rfc3339).ok_or_else(|| failed(format!("`{text}` is not written as `{pattern}`")))
+}
+
+/// A regular expression whose matching takes linear time and whose size is bounded.
+pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| error.to_string())
+}
+
+fn with_regex<T>(pattern: &str, work: impl FnOnce(&Regex) -> T) -> Result<T, Error> {
+    REGEXES.with_borrow_mut(|kept| {
+        if let Some(known) = kept.get(pattern) {
+            return Ok(work(known));
+        }
+        let fresh = regex(pattern).map_err(failed)?;
+        let result = work(&fresh);
+        if kept.len() < REGEXES_KEPT {
+            kept.insert(pattern.to_owned(), fresh);
+        }
+        Ok(result)
+    })
+}
+
+/// `someHTTPName 2` as `some_http_name_2`.
+pub(crate) fn snake(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut out = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        if !letter.is_alphanumeric() {
+            if !out.is_empty() && !out.ends_with('_') {
+                out.push('_');
+            }
+            continue;
+        }
+        let before = at.checked_sub(1).and_then(|before| letters.get(before));
+        let after_small = before.is_some_and(|before| before.is_lowercase() || before.is_ascii_digit());
+        let begins_word = before.is_some_and(|before| before.is_uppercase())
+            && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (after_small || begins_word) && !out.ends_with('_') {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out.trim_end_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_snake_case_by_one_rule() {
+        for (name, expected) in [
+            ("camelCase", "camel_case"),
+            ("HTTPServerID", "http_server_id"),
+            ("Kebab-Case name", "kebab_case_name"),
+            ("already_snake", "already_snake"),
+            ("__x__", "x"),
+            ("a1B2", "a1_b2"),
+            ("Größe", "größe"),
+        ] {
+            assert_eq!(snake(name), expected, "{name}");
+        }
+    }
+}
