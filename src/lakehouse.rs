@@ -191,6 +191,7 @@ impl Lakehouse {
         let opener = Opener {
             file: &self.file,
             folder: &self.folder,
+            state: &self.state,
             library: &self.library,
             environment: &self.environment,
             clock: &self.lake.clock,

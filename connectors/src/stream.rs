@@ -22,7 +22,7 @@ use crate::pagination::{Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::refusal::{ErrorRule, Rules, contradiction};
 use crate::shaping::{Shape, StepManifest, WrittenFormat};
-use crate::slicing::SlicesManifest;
+use crate::slicing::{Condition, SlicesManifest};
 use crate::windowing::{Feed, TimeFormat};
 
 /// Rows that a re-read may remove before its window is held.
@@ -111,6 +111,8 @@ pub(crate) struct Stream {
     /// Names of the values that its rows take from their requests.
     pub(crate) given: Vec<String>,
     pub(crate) purpose: Purpose,
+    /// The stream is there only where this holds.
+    pub(crate) when: Option<Condition>,
     pub(crate) window: Option<WindowPlan>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
@@ -202,6 +204,7 @@ impl Stream {
             parent: manifest.parent,
             job: None,
             given: given_names(&columns),
+            when: manifest.when,
             purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
             window: window.map(|window| window.reading(&read_formats)),
             start: manifest.start,
@@ -272,6 +275,7 @@ impl Stream {
             parent: self.parent.clone(),
             job: None,
             given: given_names(&columns),
+            when: self.when.clone(),
             purpose: Purpose::Itself,
             window: None,
             start: self.start.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_connectors::jobs::FileJobStore;
 use headwater_connectors::{Connector, SettingValue, Source, SourceOptions};
 use headwater_contract::{Clock, Digest16, SourceName, Span, StreamContract};
 
@@ -38,6 +39,8 @@ pub struct Opener<'a> {
     pub file: &'a ProjectFile,
     /// Its folder.
     pub folder: &'a std::path::Path,
+    /// Where it keeps what it must not forget.
+    pub state: &'a std::path::Path,
     /// Connectors that it can name.
     pub library: &'a headwater_connectors::Library,
     /// Where secrets come from.
@@ -89,6 +92,7 @@ impl Opener<'_> {
     ) -> Result<(BTreeMap<String, SettingValue>, SourceOptions), RunError> {
         let mut options = SourceOptions::new(Arc::clone(self.clock));
         options.allow_private.clone_from(&self.file.allow_private);
+        options.jobs = Arc::new(FileJobStore::new(self.state.join("jobs")));
         let mut settings = BTreeMap::new();
         let is_secret = |setting: &str| connector.settings().iter().any(|info| info.name == setting && info.secret);
         for (setting, value) in &entry.settings {

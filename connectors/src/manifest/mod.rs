@@ -26,8 +26,8 @@ pub use settings::{
     QUOTA_SHARE, STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings,
 };
 pub use stream::{
-    ChainManifest, ChainStart, DeletesManifest, FlagManifest, Instant, KeyListManifest, KeyScope, LengthManifest,
-    PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
+    ChainManifest, ChainStart, DeletesManifest, FlagManifest, ForEachManifest, Instant, KeyListManifest, KeyScope,
+    LengthManifest, PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 
 use schemars::JsonSchema;

@@ -27,7 +27,7 @@ use crate::pagination::{Pagination, Seen, Slot};
 use crate::parents::ParentManifest;
 use crate::refusal::ErrorRule;
 use crate::shaping::StepManifest;
-use crate::slicing::SlicesManifest;
+use crate::slicing::{Condition, SlicesManifest};
 use crate::windowing::{Calendar, Feed, TimeFormat};
 
 /// One stream, a template for streams, or the defaults of all streams.
@@ -68,6 +68,11 @@ pub struct StreamManifest {
     /// How its requests prove who sends them, in place of `http.auth`.
     pub auth: Option<Auth>,
 
+    /// The stream is there only where this holds of the settings, e.g. `edition == 'premium'`; a list is its values with commas, what
+    /// was not given is `''`, a secret is whether it was given.
+    pub when: Option<Condition>,
+    /// Of a template: one stream for each value of a list setting, beside those that a project writes.
+    pub for_each: Option<ForEachManifest>,
     /// It is not read by itself: only as the parent of other streams, or to list their slices. It needs no columns.
     pub internal: Option<bool>,
     /// The stream under whose records this one is asked for.
@@ -154,6 +159,8 @@ impl StreamManifest {
             params: self.params.or(base.params),
             headers: self.headers.or(base.headers),
             body: self.body.or(base.body),
+            when: self.when.or(base.when),
+            for_each: self.for_each.or(base.for_each),
             internal: self.internal.or(base.internal),
             parent: self.parent.or(base.parent),
             job: self.job.or(base.job),
@@ -193,6 +200,17 @@ impl StreamManifest {
             json_schema: self.json_schema.or(base.json_schema),
         }
     }
+}
+
+/// A list setting that fills in a template.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForEachManifest {
+    /// The list setting.
+    pub setting: String,
+    /// The parameter that takes a value of it. The stream is called `<template>_<value>`.
+    #[serde(rename = "as")]
+    pub name: String,
 }
 
 /// Something that a template asks of whoever uses it.

@@ -133,7 +133,7 @@ pub fn scope_with(base: &Scope, fields: &Fields) -> Scope {
     scope
 }
 
-/// The plain value of a field, of a list its values with commas; nothing for objects, which only columns can take.
+/// The plain value of a field, of a list its values as texts; nothing for objects, which only columns can take.
 fn scalar(value: &Value) -> Option<Scalar> {
     Some(match value {
         Value::String(text) => Scalar::Text(text.clone()),
@@ -146,7 +146,7 @@ fn scalar(value: &Value) -> Option<Scalar> {
         },
         Value::Array(items) => {
             let texts = items.iter().map(|item| scalar(item).map(|item| item.to_string()));
-            Scalar::Text(texts.collect::<Option<Vec<_>>>()?.join(","))
+            Scalar::List(texts.collect::<Option<Vec<_>>>()?)
         }
         Value::Null | Value::Object(_) => return None,
     })

@@ -5,6 +5,7 @@
 mod access;
 mod chain;
 mod check;
+mod expansion;
 mod gate;
 mod job;
 mod locks;
@@ -132,13 +133,19 @@ impl Source {
         let mut scope: Scope = resolved.plain.clone();
         let lists = resolved.lists.iter().map(|(name, list)| (name.clone(), Scalar::List(list.clone())));
         scope.extend(lists);
-        let project = project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
+        let mut project =
+            project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
+        expansion::expand(&connector, &resolved, &mut project).map_err(|fault| blame("templates", fault))?;
         let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
         let (transport, authenticators) =
             access::access(manifest, &name, &resolved, &streams, &base, &options, &blame)?;
         let mut contracts = Vec::new();
         for stream in streams.iter().filter(|stream| stream.purpose == Purpose::Itself) {
+            let is_wanted = stream.when.as_ref().map_or(Ok(true), |when| when.holds(&claims));
+            if !is_wanted.map_err(|error| blame(&stream.path, error.into()))? {
+                continue;
+            }
             let instant = |instant: &Option<Instant>| resolve_instant(instant.as_ref()?, &resolved);
             let (start, end) = (instant(&stream.start), instant(&stream.end));
             let contract = stream.contract(&name, start, end, connector.digest());

@@ -7,6 +7,62 @@ use serde_json::json;
 use crate::server::{Asked, Reply, Server};
 use crate::work::{open, read, text};
 
+const OBJECTS: &str = r"
+manifest: 1
+connector: objects
+title: Objects
+docs: none
+settings:
+  objects: { type: list, optional: true, help: objects }
+  edition: { optional: true, help: edition }
+http:
+  base_url: ORIGIN/api
+  limits: [{ requests: 1000000, per: 1 second, source: none }]
+templates:
+  object:
+    title: rows of an object
+    path: /objects/{object}
+    records: /data
+    key: [id]
+    kind: snapshot
+    deletes: none
+    for_each: { setting: objects, as: object }
+    parameters: { object: { help: the name of the object } }
+    columns: { id: { type: string }, object: { type: string, given: object } }
+streams:
+  audits:
+    title: audits
+    path: /audits
+    when: edition == 'premium'
+    records: /data
+    key: [id]
+    kind: snapshot
+    deletes: none
+    columns: { id: { type: string } }
+";
+
+fn streams(source: &Source) -> Vec<String> {
+    source.contracts().iter().map(|contract| contract.name.stream().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn settings_call_streams_into_being_and_leave_others_out() {
+    let server = Server::start(ads).await;
+    let open = |settings: &[(&str, headwater_connectors::SettingValue)]| {
+        open(&OBJECTS.replace("ORIGIN", &server.origin), &server, "", settings)
+    };
+    assert!(streams(&open(&[])).is_empty());
+    let source = open(&[("objects", text("Lead,Custom__c")), ("edition", text("premium"))]);
+    assert_eq!(streams(&source), ["audits", "object_custom_c", "object_lead"]);
+    let got = read(&source, "object_custom_c", crate::work::whole()).await.unwrap();
+    assert_eq!(got.records[0]["id"], "/api/objects/Custom__c{}");
+    assert_eq!(got.records[0]["_given"], json!({ "object": "Custom__c" }));
+    let text = OBJECTS.replace("ORIGIN", &server.origin);
+    let same = [("objects", crate::work::text("Lead,lead"))];
+    let error = crate::work::try_open(&text, &[server.address()], "", &same).unwrap_err();
+    assert!(error.to_string().contains("`Lead` and `lead`"), "{error}");
+}
+
 const ADS: &str = r"
 manifest: 1
 connector: ads
