@@ -5,6 +5,7 @@
 mod access;
 mod chain;
 mod check;
+mod connection;
 mod gate;
 mod job;
 mod outlet;
