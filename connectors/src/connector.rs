@@ -60,6 +60,8 @@ pub struct StreamInfo {
     pub standing: Standing,
     /// Columns that identify a row.
     pub key: Vec<String>,
+    /// What is read for each window where the API does not filter by it.
+    pub feed: Option<&'static str>,
     /// Why exactly-once reading is not promised.
     pub best_effort: Option<String>,
     /// Tables of unnested rows.
@@ -112,6 +114,7 @@ impl Connector {
                 kind: stream.kind.unwrap_or(StreamKind::Snapshot),
                 docs,
                 key: stream.key.unwrap_or_default(),
+                feed: stream.window.as_ref().and_then(|window| window.feed).map(crate::windowing::Feed::reads),
                 best_effort: stream.best_effort,
                 children: stream.unnest.iter().flat_map(|unnest| unnest.names().map(str::to_owned)).collect(),
             })

@@ -18,7 +18,7 @@ use crate::manifest::{
     KeyScope, ManifestError, Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest,
     WindowRequest,
 };
-use crate::pagination::{Pagination, Seen};
+use crate::pagination::{ConnectionManifest, Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::refusal::{ErrorRule, Rules, contradiction};
 use crate::shaping::{Shape, StepManifest, WrittenFormat};
@@ -104,6 +104,8 @@ pub(crate) struct Stream {
     pub(crate) decoding: BodyDecoding,
     pub(crate) shape: Option<Arc<Shape>>,
     pub(crate) pagination: Pagination,
+    /// Lists inside each record that have pages of their own.
+    pub(crate) connections: Arc<[ConnectionManifest]>,
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
     pub(crate) parent: Option<ParentManifest>,
@@ -177,9 +179,8 @@ impl Stream {
         let key = complete_key(manifest.key.take(), append_only, &columns, blame)?;
         let by_parents = manifest.parent.as_ref().is_some_and(|parent| parent.range == ParentRange::Window);
         let window = complete_window(kind, manifest.window.take(), &columns, by_parents, blame)?;
-        let pagination = manifest.pagination.take().unwrap_or_default();
+        let pagination = complete_pagination(manifest.pagination.take(), manifest.page_size.as_ref(), blame)?;
         let chain = complete_chain(kind, manifest.chain.take(), &pagination, window.is_some(), blame)?;
-        check_short_page(&pagination, manifest.page_size.as_ref(), blame)?;
         let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
         let rules =
             own_rules(manifest.errors.take(), window.is_some(), manifest.slices.is_some(), connector_rules, blame)?;
@@ -199,6 +200,7 @@ impl Stream {
             decoding: manifest.decoding.unwrap_or_default(),
             shape,
             pagination,
+            connections: complete_connections(manifest.connections, blame)?,
             chain,
             slices: manifest.slices,
             parent: manifest.parent,
@@ -270,6 +272,7 @@ impl Stream {
             decoding: self.decoding.clone(),
             shape: None,
             pagination: list.pagination.unwrap_or_default(),
+            connections: Arc::default(),
             chain: None,
             slices: self.slices.clone(),
             parent: self.parent.clone(),
@@ -527,16 +530,29 @@ fn own_rules(
     }
 }
 
-fn check_short_page(
-    pagination: &Pagination,
+fn complete_connections(
+    connections: Option<Ordered<ConnectionManifest>>,
+    blame: &Blame<'_>,
+) -> Result<Arc<[ConnectionManifest]>, ManifestError> {
+    let connections = connections.unwrap_or_default();
+    let wrong = connections.iter().find_map(|(name, connection)| Some((name, connection.fault()?)));
+    if let Some((name, reason)) = wrong {
+        return Err(blame.incomplete(&format!("connections.{name}"), reason, "mend it as the reason says"));
+    }
+    Ok(connections.iter().map(|(_, connection)| connection.clone()).collect())
+}
+
+fn complete_pagination(
+    pagination: Option<Pagination>,
     page_size: Option<&PageSize>,
     blame: &Blame<'_>,
-) -> Result<(), ManifestError> {
+) -> Result<Pagination, ManifestError> {
+    let pagination = pagination.unwrap_or_default();
     if pagination.needs_page_size() && page_size.is_none() {
         let reason = "a short page is known only by the size that was asked for";
         return Err(blame.incomplete("pagination", reason, "write `page_size`, or let an empty page end the list"));
     }
-    Ok(())
+    Ok(pagination)
 }
 
 fn complete_chain(

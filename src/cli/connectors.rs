@@ -66,7 +66,7 @@ fn show(desk: &Desk, connector: &Connector) -> Ended {
         "settings": settings, "templates": info.templates,
         "streams": info.streams.iter().map(|stream| json!({
             "name": stream.name, "title": stream.title, "kind": stream.kind, "key": stream.key, "docs": stream.docs,
-            "children": stream.children, "best_effort": stream.best_effort,
+            "children": stream.children, "best_effort": stream.best_effort, "feed": stream.feed,
         })).collect::<Vec<_>>(),
     });
     desk.output.data(&value, || {
@@ -87,7 +87,8 @@ fn show(desk: &Desk, connector: &Connector) -> Ended {
         text.push_str(&format!("\n{}", table(&rows)));
         let mut rows = vec![["stream", "kind", "key", "a row is"].map(String::from).to_vec()];
         for stream in &info.streams {
-            rows.push(vec![stream.name.clone(), stream.kind.to_string(), stream.key.join(", "), stream.title.clone()]);
+            let kind = stream.feed.map_or_else(|| stream.kind.to_string(), |feed| format!("{}, {feed}", stream.kind));
+            rows.push(vec![stream.name.clone(), kind, stream.key.join(", "), stream.title.clone()]);
             rows.extend(
                 stream
                     .children

@@ -23,7 +23,7 @@ use crate::manifest::http::{BodyManifest, Method};
 use crate::manifest::ordered::Ordered;
 use crate::manifest::request::{AgeManifest, QueryManifest};
 use crate::manifest::settings::parse_instant;
-use crate::pagination::{Pagination, Seen, Slot};
+use crate::pagination::{ConnectionManifest, Pagination, Seen, Slot};
 use crate::parents::ParentManifest;
 use crate::refusal::ErrorRule;
 use crate::shaping::StepManifest;
@@ -98,6 +98,8 @@ pub struct StreamManifest {
 
     /// How the next page is asked for; one page when absent.
     pub pagination: Option<Pagination>,
+    /// Lists inside each record that have pages of their own; the rest of their rows is added to the record.
+    pub connections: Option<Ordered<ConnectionManifest>>,
     /// How many records a page holds.
     pub page_size: Option<PageSize>,
     /// Parts of the stream with their own progress, such as accounts or repositories.
@@ -177,6 +179,7 @@ impl StreamManifest {
             append_only: self.append_only.or(base.append_only),
             key_scope: self.key_scope.or(base.key_scope),
             pagination: self.pagination.or(base.pagination),
+            connections: self.connections.or(base.connections),
             page_size: self.page_size.or(base.page_size),
             slices: self.slices.or(base.slices),
             chain: self.chain.or(base.chain),

@@ -16,6 +16,7 @@
 
 mod advancing_from;
 mod body_token;
+mod connection;
 mod cursor;
 mod error;
 mod last_record_cursor;
@@ -29,6 +30,8 @@ mod slot;
 
 pub use advancing_from::AdvancingFrom;
 pub use body_token::BodyToken;
+pub(crate) use connection::Weaver;
+pub use connection::{ConnectionAnswer, ConnectionManifest};
 pub use cursor::{Cursor, CursorValue};
 pub use error::PaginationError;
 pub use last_record_cursor::LastRecordCursor;

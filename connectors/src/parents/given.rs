@@ -24,6 +24,8 @@ pub enum Role {
     Parent,
     /// What was said of a job, without the answer itself: it may hold links that open what they lead to.
     Job,
+    /// The rest of a list inside a record.
+    Connection,
 }
 
 impl Role {
@@ -32,6 +34,7 @@ impl Role {
         match self {
             Self::Parent => "parent",
             Self::Job => "job",
+            Self::Connection => "connection",
         }
     }
 

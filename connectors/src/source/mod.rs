@@ -6,6 +6,7 @@ mod access;
 mod chain;
 mod check;
 mod expansion;
+mod connection;
 mod gate;
 mod job;
 mod locks;

@@ -22,8 +22,8 @@ use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
-use crate::pagination::{Next, Page, Pagination, PaginationError, cursor_text, parse_link_header, resolve};
-use crate::parents::Given;
+use crate::pagination::{Next, Page, Pagination, PaginationError, Weaver, cursor_text, parse_link_header, resolve};
+use crate::parents::{Given, ROLE_HEADER, Role};
 use crate::refusal::{Decision, Refusal};
 use crate::stream::Stream;
 use crate::transport::{Answer, Request};
@@ -163,6 +163,8 @@ pub(super) struct Reader {
     pub(super) summary: ReadSummary,
     /// How its windows are asked for, once settings and slice are known.
     wire: Option<Wire>,
+    /// The records that wait for the rest of their lists.
+    pub(super) weaver: Option<Weaver>,
     /// Whether the list that is read comes in the order that the manifest says.
     watch: Option<Watch>,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
@@ -174,8 +176,9 @@ impl Reader {
     pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
         let stream = Arc::clone(&errand.stream);
         let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
-        let (summary, began) = (ReadSummary::default(), Instant::now());
-        Self { inner, stream, errand, given, sender, summary, wire: None, watch: None, last_request: None, began }
+        let (summary, weaver) = (ReadSummary::default(), Weaver::new(&stream.connections));
+        let began = Instant::now();
+        Self { inner, stream, errand, given, sender, summary, wire: None, weaver, watch: None, last_request: None, began }
     }
 
     pub(super) fn blame(&self, fault: Fault) -> SourceError {
@@ -234,6 +237,7 @@ impl Reader {
                 Outcome::Ruled(Ruled::Skipped) => return Ok(None),
             };
             pass.read += page.count();
+            self.read_connections(scope, &pass.turn).await?;
             let next = self.next(&page)?;
             if let Some(records) = self.fills_query(&pass) {
                 return self.too_large(PaginationError::CapReached { records }.into());
@@ -369,13 +373,18 @@ impl Reader {
         self.last_request = Some(format!("{} {url}", request.method_name()));
     }
 
+    /// Waits until whoever reads under this one's records lets it go on.
+    pub(super) async fn wait_at_gate(&self) {
+        if let Some(gate) = &self.errand.gate {
+            Gate::pass(gate).await;
+        }
+    }
+
     /// Asks for one page until it is whole, and passes it on.
     async fn read_page(&mut self, scope: &Scope, pass: &mut Pass, range: Option<TimeRange>) -> Result<Outcome, Fault> {
         let request = build(&self.inner, &self.stream, scope, &pass.turn)?;
         self.name_request(&request);
-        if let Some(gate) = &self.errand.gate {
-            Gate::pass(gate).await;
-        }
+        self.wait_at_gate().await;
         let mut retries = self.inner.transport.retries();
         loop {
             match self.try_page(&request, pass, range).await {
@@ -422,7 +431,7 @@ impl Reader {
                 return Ok(outcome);
             }
             let seen = |fault: Fault| (fault.into(), true);
-            self.pass_on_head(&answer, request).await.map_err(seen)?;
+            self.pass_on_head(&answer, request, None).await.map_err(seen)?;
             let again = (whole.batches.is_none()).then(|| (self.body_reader(&answer), whole.chunk.body.clone()));
             self.pass_on(whole.chunk).await.map_err(seen)?;
             for records in whole.batches.into_iter().flatten() {
@@ -454,7 +463,7 @@ impl Reader {
         pass: &mut Pass,
         range: Option<TimeRange>,
     ) -> Result<Outcome, Fault> {
-        self.pass_on_head(&answer, request).await?;
+        self.pass_on_head(&answer, request, None).await?;
         loop {
             while held.len() >= HOLD_BYTES || (is_whole && !held.is_empty()) {
                 let piece = held.split_to(held.len().min(HOLD_BYTES)).freeze();
@@ -566,7 +575,12 @@ impl Reader {
         }
     }
 
-    async fn pass_on_head(&mut self, answer: &Answer, request: &Request) -> Result<(), Fault> {
+    pub(super) async fn pass_on_head(
+        &mut self,
+        answer: &Answer,
+        request: &Request,
+        role: Option<Role>,
+    ) -> Result<(), Fault> {
         let mut exchange = Exchange {
             request: self.summary.requests,
             method: request.method_name().to_owned(),
@@ -578,20 +592,32 @@ impl Reader {
         };
         exchange.headers.extend(self.given.as_ref().map(Given::header));
         exchange.url = self.shown(exchange.url);
+        exchange.headers.extend(role.map(|role| (ROLE_HEADER.to_owned(), role.as_str().to_owned())));
         self.send(ReadEvent::Exchange(exchange)).await
     }
 
-    async fn pass_on(&mut self, chunk: Chunk) -> Result<(), Fault> {
+    pub(super) async fn pass_on(&mut self, chunk: Chunk) -> Result<(), Fault> {
         self.summary.bytes += chunk.body.len() as u64;
         self.send(ReadEvent::Chunk(chunk)).await
     }
 
-    async fn pass_on_records(&mut self, mut records: Records) -> Result<(), Fault> {
+    async fn pass_on_records(&mut self, records: Records) -> Result<(), Fault> {
         if let (Some(watch), Some(wire)) = (&mut self.watch, &self.wire)
             && watch.see(&records.texts, wire)
         {
             tracing::warn!(stream = %self.stream.name, "the list does not come in the order of its feed; all of it is read");
         }
+        match &mut self.weaver {
+            None => self.pass_on_woven(records).await,
+            Some(weaver) => match weaver.take(records)? {
+                Some(records) => self.pass_on_woven(records).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Passes on records that are whole.
+    pub(super) async fn pass_on_woven(&mut self, mut records: Records) -> Result<(), Fault> {
         if let Some(given) = &self.given {
             given.write_into_all(&mut records.texts);
         }

@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_contract::{Chunk, Exchange, ReadSummary, Records};
 
 use super::Inner;
 use super::chain::follow;
+use super::connection::reader_of;
 use super::reading::content_type;
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
-use crate::pagination::Page;
+use crate::pagination::{Page, Weaver};
 use crate::parents::{Given, Role};
 use crate::stream::Stream;
 
@@ -23,6 +25,10 @@ pub struct Replayer {
     body: Option<BodyReader>,
     /// What every record of the body takes from its request.
     given: Option<Given>,
+    /// The records that wait for the rest of their lists.
+    weaver: Option<Weaver>,
+    /// The rows of a body that is the rest of a list.
+    rows: Option<Vec<Bytes>>,
     /// The request of a body that is not the stream's own, such as a parent's.
     passed_over: Option<u32>,
     next_ordinal: u32,
@@ -31,11 +37,14 @@ pub struct Replayer {
 
 impl Replayer {
     pub(super) fn new(inner: Arc<Inner>, stream: Arc<Stream>) -> Self {
+        let weaver = Weaver::new(&stream.connections);
         Self {
             inner,
             stream,
             body: None,
             given: None,
+            weaver,
+            rows: None,
             passed_over: None,
             next_ordinal: 0,
             summary: ReadSummary::default(),
@@ -51,7 +60,15 @@ impl Replayer {
         let records = self.close()?;
         self.summary.requests += 1;
         self.next_ordinal = 0;
-        self.passed_over = Role::of(exchange).map(|_| exchange.request);
+        let role = Role::of(exchange);
+        let ask = self.weaver.as_ref().and_then(Weaver::ask).filter(|_| role == Some(Role::Connection.as_str()));
+        if let Some(ask) = ask {
+            self.body = Some(reader_of(ask.connection, exchange.request));
+            (self.rows, self.passed_over) = (Some(Vec::new()), None);
+            self.given = Given::stored(exchange);
+            return Ok(records);
+        }
+        self.passed_over = role.map(|_| exchange.request);
         if self.passed_over.is_some() {
             return Ok(records);
         }
@@ -102,9 +119,15 @@ impl Replayer {
         }
         let records = self.drain()?;
         let Some(body) = self.body.take() else { return Ok(records) };
+        let request = body.request();
         let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
         self.summary.dropped += facts.dropped;
+        if let (Some(rows), Some(weaver)) = (self.rows.take(), &mut self.weaver) {
+            let woven = weaver.give(request, self.next_ordinal, rows, &facts);
+            let woven = woven.map_err(|fault| self.blame(fault))?;
+            return Ok(woven.map(|records| self.finished(records)).into_iter().collect());
+        }
         if let Some(chain) = &self.stream.chain {
             let page = Page { facts, number: self.summary.requests - 1, ..Page::default() };
             let (known, pagination) = (self.summary.token_out.clone(), &self.stream.pagination);
@@ -120,16 +143,29 @@ impl Replayer {
     /// All records of what was pushed.
     fn drain(&mut self) -> Result<Vec<Records>, SourceError> {
         let mut batches = Vec::new();
-        while let Some(mut records) =
+        while let Some(records) =
             self.body.as_mut().map_or(Ok(None), BodyReader::next).map_err(|error| self.blame(error.into()))?
         {
-            if let Some(given) = &self.given {
-                given.write_into_all(&mut records.texts);
+            if let Some(rows) = &mut self.rows {
+                rows.extend(records.texts);
+                continue;
             }
-            self.summary.records += records.texts.len() as u64;
-            batches.push(records);
+            let whole = match &mut self.weaver {
+                Some(weaver) => weaver.take(records).map_err(|fault| self.blame(fault))?,
+                None => Some(records),
+            };
+            batches.extend(whole.map(|records| self.finished(records)));
         }
         Ok(batches)
+    }
+
+    /// Records as they are passed on.
+    fn finished(&mut self, mut records: Records) -> Records {
+        if let Some(given) = &self.given {
+            given.write_into_all(&mut records.texts);
+        }
+        self.summary.records += records.texts.len() as u64;
+        records
     }
 
     fn blame(&self, fault: Fault) -> SourceError {

@@ -25,6 +25,17 @@ pub enum Feed {
     Whole,
 }
 
+impl Feed {
+    /// What is read for each window.
+    pub fn reads(self) -> &'static str {
+        match self {
+            Self::NewestFirst => "read down to the window's start",
+            Self::OldestFirst => "read up to the window's end",
+            Self::Whole => "all of it is read for each window",
+        }
+    }
+}
+
 /// Watches the order of one pass over a feed.
 #[derive(Debug)]
 pub(crate) struct Watch {

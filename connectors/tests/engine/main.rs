@@ -6,6 +6,7 @@
 
 mod auth;
 mod chains;
+mod connections;
 mod faults;
 mod formats;
 mod jobs;

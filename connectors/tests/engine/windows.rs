@@ -167,3 +167,46 @@ fn windows_that_cannot_be_are_refused_by_name() {
         assert!(refused.contains(hint), "{window}: {refused}");
     }
 }
+
+#[test]
+fn what_a_feed_reads_is_shown() {
+    for (feed, reads) in [
+        ("feed: whole", Some("all of it is read for each window")),
+        ("feed: newest_first", Some("read down to the window's start")),
+        ("request: { from: since }", None),
+    ] {
+        let text = manifest("https://h", &format!("kind: events\npath: /rows\nwindow: {{ field: at, {feed} }}"));
+        let connector = headwater_connectors::Connector::parse(&text, "test.yaml").unwrap();
+        assert_eq!(connector.info().streams[0].feed, reads);
+    }
+}
+
+/// As a search that is capped: a query gives ten rows, the bound then moves to the last of them, and rows of one instant are turned through.
+#[tokio::test]
+async fn a_query_that_ends_after_so_many_rows_is_begun_anew_at_the_last() {
+    let stream = "kind: mutable\npath: /search\nmethod: post\nbody: { json: { filters: [{ value: '' }, { value: '' }] } }\npagination: { advancing_from: { pages: { offset: { param: /after, more: more } }, after_records: 4 } }\nwindow: { field: at, format: unix_millis, request: { from: /filters/0/value, until: /filters/1/value } }";
+    let hour = |row: i64| at("2024-03-01T00:00:00Z") + chrono::TimeDelta::hours(row / 3);
+    let (server, source) = start(stream, move |asked| {
+        let millis = |at: usize| asked.body["filters"][at]["value"].as_str().unwrap().parse::<i64>().unwrap();
+        let skip = usize::try_from(
+            asked.body["after"].as_i64().or_else(|| asked.body["after"].as_str()?.parse().ok()).unwrap(),
+        )
+        .unwrap();
+        if skip >= 5 {
+            return Reply::text(400, r#"{"error":"too deep"}"#);
+        }
+        let bounds = millis(0)..millis(1);
+        let rows: Vec<Value> = (0..20)
+            .filter(|row| bounds.contains(&hour(*row).timestamp_millis()))
+            .map(|row| json!({ "id": row, "at": hour(row).to_rfc3339() }))
+            .collect();
+        let page: Vec<Value> = rows.iter().skip(skip).take(2).cloned().collect();
+        Reply::json(&json!({ "data": page, "more": skip + page.len() < rows.len() }))
+    })
+    .await;
+    let got = read(&source, "rows", range(day("2024-03-01"))).await.unwrap();
+    let mut seen = sorted(&got.records, "/id");
+    seen.dedup();
+    assert_eq!(seen.len(), 20);
+    assert!(server.asked().len() < 24, "{}", server.asked().len());
+}
