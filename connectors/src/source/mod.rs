@@ -7,6 +7,7 @@ mod chain;
 mod check;
 mod gate;
 mod job;
+mod login;
 mod outlet;
 mod parts;
 mod query;
