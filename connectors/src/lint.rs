@@ -42,6 +42,15 @@ pub fn lint(connector: &Connector) -> Vec<Finding> {
     if manifest.api.as_ref().is_some_and(|api| api.sunset.is_some() && api.source.is_none()) {
         find("source-missing", "api", "link the page that says when the version ends");
     }
+    let own = manifest
+        .streams
+        .iter()
+        .filter_map(|(name, stream)| Some((format!("streams.{name}.auth"), stream.auth.as_ref()?)));
+    for (path, auth) in std::iter::once(("http.auth".to_owned(), &manifest.http.auth)).chain(own) {
+        for (code, message) in auth.doubts(manifest) {
+            find(code, &path, &message);
+        }
+    }
     for (name, own) in manifest.streams.iter() {
         let stream = match &manifest.defaults {
             Some(defaults) => own.clone().over(defaults.clone()),
@@ -117,6 +126,18 @@ mod tests {
         for (file, text) in Library::embedded_texts() {
             assert_eq!(lint(&Connector::parse(text, file).unwrap()), [], "{file}");
         }
+    }
+
+    #[test]
+    fn doubts_a_password_grant_a_login_in_the_open_and_a_credential_that_is_no_secret() {
+        let text = concat!(
+            "manifest: 1\nconnector: x\ntitle: X\ndocs: d\nsettings:\n  user: { help: h }\n  password: { help: h }\n",
+            "http:\n  base_url: https://x.com\n  auth:\n    oauth2:\n      token_url: http://x.com/token\n",
+            "      grant: { password: { user: user, password: password } }\n",
+        );
+        let findings = lint(&Connector::parse(text, "x.yaml").unwrap());
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.line.unwrap())).collect();
+        assert_eq!(found, [("secret-not-declared", 10), ("login-unencrypted", 10), ("password-grant", 10)]);
     }
 
     #[test]

@@ -185,7 +185,6 @@ impl Stream {
         let rules =
             own_rules(manifest.errors.take(), window.is_some(), manifest.slices.is_some(), connector_rules, blame)?;
         let request = complete_request(&mut manifest, &columns, rules, blame)?;
-        let decoding = manifest.decoding.unwrap_or_default();
         let by_window =
             window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
         let (deletes, key_list) = complete_deletes(name, manifest.deletes, &columns, &key, blame)?;

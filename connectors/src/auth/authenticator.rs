@@ -11,7 +11,7 @@ use url::Url;
 
 use super::renewal::Stamp;
 use super::tokens::Drawn;
-use super::{Auth, Keyring, Signer, Tls, TokenStore};
+use super::{Auth, Keyring, OAuth2Client, Signer, Tls, TokenStore};
 use crate::error::Fault;
 use crate::expression::Scope;
 use crate::manifest::{Manifest, Settings};
@@ -96,6 +96,11 @@ impl Authenticators {
         Ok(Self(built))
     }
 
+    /// The login for people, where there is one, with what it may name.
+    pub(crate) fn consent(&self) -> Option<(&Arc<OAuth2Client>, &Keyring)> {
+        self.0.iter().find_map(|(_, authenticator)| Some((authenticator.signer.consent()?, &authenticator.keyring)))
+    }
+
     /// The caller of a request under `auth`, with the names of its slice in `scope`.
     pub(crate) fn caller(&self, auth: &Auth, scope: &Scope) -> Result<Caller, Fault> {
         let (_, authenticator) = self
@@ -123,6 +128,8 @@ pub(crate) struct Caller {
 struct State {
     signed: Signed,
     has_renewed: bool,
+    /// Tokens of a list that were refused for too many requests.
+    tried: usize,
 }
 
 /// What a request was signed with, for what its answer says of that.
@@ -161,11 +168,15 @@ impl Caller {
         match fault {
             Fault::Unauthorized { .. } => self.renews().await,
             Fault::Throttled { retry_at, .. } => {
-                let drawn = self.state().signed.drawn.clone();
+                let (drawn, tried) = {
+                    let mut state = self.state();
+                    state.tried += 1;
+                    (state.signed.drawn.clone(), state.tried)
+                };
                 let now = self.authenticator.now();
                 drawn.is_some_and(|drawn| {
                     drawn.spend(now, retry_at.and_then(|at| (at - now).to_std().ok()));
-                    drawn.has_other(now)
+                    drawn.has_other(now, tried)
                 })
             }
             _ => false,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use headwater_contract::Secret;
+use headwater_contract::{Digest16, Secret};
 use serde_json::Value;
 
 use super::Words;
@@ -111,9 +111,15 @@ impl Keyring {
         Ok(fill_json(value, &self.all)?)
     }
 
-    /// The values of some names, to tell one slice's session from another's.
-    pub(crate) fn marks(&self, names: &[String]) -> BTreeMap<String, String> {
-        names.iter().filter_map(|name| Some((name.clone(), self.all.get(name)?.to_string()))).collect()
+    /// Digests of the values of some names, to tell one slice's session from another's.
+    pub(crate) fn marks(&self, names: &[String]) -> BTreeMap<String, Digest16> {
+        let mark = |name: &String| Some((name.clone(), Digest16::of(self.all.get(name)?.to_string().as_bytes())));
+        names.iter().filter_map(mark).collect()
+    }
+
+    /// The values of those of some names that may be printed.
+    pub(crate) fn printable(&self, names: &[String]) -> Vec<String> {
+        names.iter().filter_map(|name| Some(self.plain.get(name)?.to_string())).collect()
     }
 }
 

@@ -30,6 +30,7 @@ mod error;
 mod hmac;
 mod jwt;
 mod keyring;
+pub mod login;
 mod oauth1;
 mod oauth2;
 mod placement;
@@ -265,6 +266,67 @@ impl Auth {
             }
             _ => None,
         })
+    }
+}
+
+impl Auth {
+    /// What would work and should not be relied on: a stable word and what to do about it.
+    pub(crate) fn doubts(&self, manifest: &Manifest) -> Vec<(&'static str, String)> {
+        let mut doubts = Vec::new();
+        let is_open = |name: &&str| manifest.settings.get(name).is_some_and(|setting| !setting.secret);
+        for auth in self.walk() {
+            for name in auth.secret_names().into_iter().filter(is_open) {
+                doubts.push((
+                    "secret-not-declared",
+                    format!("say `secret: true` of setting `{name}`, which is a credential"),
+                ));
+            }
+            let urls = match auth {
+                Self::OAuth2(oauth2) => oauth2.urls(),
+                Self::Session(session) => session.steps.iter().map(|step| &step.url).collect(),
+                _ => Vec::new(),
+            };
+            if urls.iter().any(|url| url.as_str().starts_with("http://")) {
+                let message = "a login without encryption shows its secrets to the network: write `https://`";
+                doubts.push(("login-unencrypted", message.to_owned()));
+            }
+            if let Self::OAuth2(oauth2) = auth
+                && matches!(oauth2.grant, Grant::Password(_))
+            {
+                let message = "a password grant hands over the password itself, and vendors withdraw it: use another grant where there is one";
+                doubts.push(("password-grant", message.to_owned()));
+            }
+        }
+        doubts
+    }
+
+    /// The settings that hold nothing but a credential.
+    fn secret_names(&self) -> Vec<&str> {
+        match self {
+            Self::Bearer(value) => value.names(),
+            Self::Tokens(tokens) => tokens.from.names(),
+            Self::Jwt(jwt) => jwt.key.names(),
+            Self::AwsSigV4(aws) => aws.secret_key.names(),
+            Self::Hmac(hmac) => hmac.key.names(),
+            Self::OAuth1(oauth1) => oauth1
+                .consumer_secret
+                .names()
+                .into_iter()
+                .chain(oauth1.token_secret.iter().flat_map(Words::names))
+                .collect(),
+            Self::OAuth2(oauth2) => {
+                let grant = match &oauth2.grant {
+                    Grant::RefreshToken(token) => token.names(),
+                    Grant::Password(password) => password.password.names(),
+                    Grant::JwtBearer(jwt) => jwt.key.names(),
+                    Grant::ServiceAccount(account) => account.key.names(),
+                    Grant::ClientCredentials => Vec::new(),
+                };
+                let secret = oauth2.client.iter().flat_map(|client| &client.secret).flat_map(Words::names);
+                grant.into_iter().chain(secret).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

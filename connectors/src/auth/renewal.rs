@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use headwater_contract::Secret;
+use headwater_contract::{Digest16, Secret};
 
 use super::{Jwt, Keyring, OAuth2Client, SessionLogin, Signer};
 use crate::error::Fault;
@@ -65,7 +65,7 @@ pub(crate) struct Renewal {
     issuer: Issuer,
     /// Names from outside the settings that values depend on, such as a slice's.
     outside: Vec<String>,
-    slots: Mutex<BTreeMap<BTreeMap<String, String>, Arc<Slot>>>,
+    slots: Mutex<BTreeMap<BTreeMap<String, Digest16>, Arc<Slot>>>,
     transport: Arc<Transport>,
     pub(super) send: Signer,
 }
@@ -107,6 +107,14 @@ impl Renewal {
         Self { issuer, outside, slots: Mutex::default(), transport, send }
     }
 
+    /// The client of a login for people.
+    pub(super) fn consent(&self) -> Option<&Arc<OAuth2Client>> {
+        match &self.issuer {
+            Issuer::OAuth2(client) => client.manifest.consent.is_some().then_some(client),
+            Issuer::Jwt(_) | Issuer::Session(_) => None,
+        }
+    }
+
     /// The values to sign with, renewed where they end soon.
     pub(crate) async fn values(&self, keyring: &Keyring) -> Result<(BTreeMap<String, Secret>, Stamp), Fault> {
         let slot = self.slot(keyring.marks(&self.outside));
@@ -123,7 +131,7 @@ impl Renewal {
         Ok((values, Stamp { slot: Arc::clone(&slot), number: state.number }))
     }
 
-    fn slot(&self, marks: BTreeMap<String, String>) -> Arc<Slot> {
+    fn slot(&self, marks: BTreeMap<String, Digest16>) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= SLICES_MAX && !slots.contains_key(&marks) {
             // Whoever holds one of them keeps it; the others log in again.

@@ -135,6 +135,15 @@ impl Signer {
         Ok(Self::Renewal(Box::new(Renewal::new(issuer, outside, Arc::clone(around.transport), send))))
     }
 
+    /// The first part of it that people log in for.
+    pub(super) fn consent(&self) -> Option<&Arc<OAuth2Client>> {
+        match self {
+            Self::All(all) => all.iter().find_map(Self::consent),
+            Self::Renewal(renewal) => renewal.consent(),
+            _ => None,
+        }
+    }
+
     /// Puts the credential on.
     pub(super) fn sign<'a>(
         &'a self,

@@ -154,9 +154,10 @@ impl Drawn {
         self.pool.state().rests.insert((self.name.clone(), self.token), until);
     }
 
-    /// Whether another token can be used at once.
-    pub(super) fn has_other(&self, now: DateTime<Utc>) -> bool {
-        matches!(self.pool.next(&self.name, self.count, now), Draw::Token(_))
+    /// Whether another token can be used at once, after so many were tried for one request.
+    pub(super) fn has_other(&self, now: DateTime<Utc>, tried: usize) -> bool {
+        tried < self.count
+            && matches!(self.pool.next(&self.name, self.count, now), Draw::Token(next) if next != self.token)
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod gate;
 mod job;
 mod locks;
+mod login;
 mod outlet;
 mod parts;
 mod query;

@@ -12,13 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Digest16, Secret, SourceName};
 use url::Url;
 
+use super::token_request::Fields;
 use super::{Answer, Grant, OAuth2};
 use crate::auth::encoding::nonce;
 use crate::auth::renewal::Grant as Values;
 use crate::auth::store::{Claim, Stored, TokenKey, TokenStore, Tokens};
 use crate::auth::{AuthError, Keyring, login_url};
 use crate::error::Fault;
-use crate::transport::Transport;
+use crate::transport::{Prepared, Transport};
 
 /// How long the right to renew lasts when its holder dies.
 const CLAIM: Duration = Duration::from_mins(1);
@@ -66,7 +67,7 @@ impl OAuth2Client {
             None => Secret::new(""),
         };
         let marks = keyring.marks(&self.outside);
-        let marks = marks.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let marks = marks.iter().flat_map(|(name, value)| [name.as_bytes(), &value.0[..]]);
         let parts = [url.as_str().as_bytes(), id.expose().as_bytes()].into_iter().chain(marks);
         Ok(TokenKey { source: self.source.clone(), credential: Digest16::of_parts(parts) })
     }
@@ -74,7 +75,7 @@ impl OAuth2Client {
     /// What the tokens open, for people.
     pub(crate) fn title(&self, keyring: &Keyring) -> Result<String, Fault> {
         let url = login_url(&self.manifest.token_url, keyring, &self.base)?;
-        let slice: Vec<String> = keyring.marks(&self.outside).into_values().collect();
+        let slice = keyring.printable(&self.outside);
         let place = self.transport.redact(&format!("{}{}", url.origin().ascii_serialization(), url.path()));
         Ok(if slice.is_empty() { place } else { format!("{place} for {}", slice.join(", ")) })
     }
@@ -89,8 +90,18 @@ impl OAuth2Client {
 
     async fn ask(&self, keyring: &Keyring, refresh_token: Option<&Secret>) -> Result<Answer, Fault> {
         let url = login_url(&self.manifest.token_url, keyring, &self.base)?;
-        let at = self.transport.redact(&format!("{}{}", url.origin().ascii_serialization(), url.path()));
         let request = self.manifest.token_request(url, keyring, refresh_token, self.transport.now())?;
+        self.send(request).await
+    }
+
+    /// Exchanges what a login brought for tokens.
+    pub(crate) async fn exchange(&self, fields: Fields, keyring: &Keyring) -> Result<Answer, Fault> {
+        let url = login_url(&self.manifest.token_url, keyring, &self.base)?;
+        self.send(self.manifest.finish(fields, url, keyring, self.transport.now())?).await
+    }
+
+    async fn send(&self, request: Prepared) -> Result<Answer, Fault> {
+        let at = self.transport.redact(&request.place());
         let reply = self.transport.exchange(request, self.client.as_ref()).await?;
         let answer = self.manifest.answer.read(&at, &reply.body, self.transport.now(), self.manifest.lasts)?;
         self.transport.learn(&answer.secrets());

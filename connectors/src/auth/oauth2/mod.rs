@@ -7,7 +7,8 @@ mod client;
 mod token_request;
 
 pub(crate) use answer::Answer;
-pub(crate) use client::OAuth2Client;
+pub(crate) use client::{OAuth2Client, seed};
+pub(crate) use token_request::Fields;
 
 use headwater_contract::{Span, TimestampFormat};
 use schemars::JsonSchema;

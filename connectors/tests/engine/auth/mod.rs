@@ -1,5 +1,7 @@
 //! Every way in, against servers that hold the other end: what arrives, what is renewed, and that no secret is ever printed.
 
+mod logins;
+mod logs;
 mod oauth2;
 mod sessions;
 mod signatures;
