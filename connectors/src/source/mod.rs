@@ -5,8 +5,8 @@
 mod access;
 mod chain;
 mod check;
-mod expansion;
 mod connection;
+mod expansion;
 mod gate;
 mod job;
 mod locks;

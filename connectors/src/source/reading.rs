@@ -178,7 +178,19 @@ impl Reader {
         let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
         let (summary, weaver) = (ReadSummary::default(), Weaver::new(&stream.connections));
         let began = Instant::now();
-        Self { inner, stream, errand, given, sender, summary, wire: None, weaver, watch: None, last_request: None, began }
+        Self {
+            inner,
+            stream,
+            errand,
+            given,
+            sender,
+            summary,
+            wire: None,
+            weaver,
+            watch: None,
+            last_request: None,
+            began,
+        }
     }
 
     pub(super) fn blame(&self, fault: Fault) -> SourceError {
