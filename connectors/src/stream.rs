@@ -1,13 +1,5 @@
 //! A stream that is complete: what a manifest and a project say of it, laid over one another, with every default filled in.
 
-mod blame;
-mod key;
-mod parameters;
-
-pub(crate) use blame::Blame;
-use key::complete_key;
-use parameters::parameters;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -119,12 +111,12 @@ pub(crate) struct Stream {
     pub(crate) window: Option<WindowPlan>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
-    pub(crate) key: Vec<String>,
+    key: Vec<String>,
     append_only: bool,
     key_is_stream_wide: bool,
     version_field: Option<String>,
-    pub(crate) columns: Vec<Column>,
-    pub(crate) children: Vec<headwater_contract::ChildTable>,
+    columns: Vec<Column>,
+    children: Vec<headwater_contract::ChildTable>,
     every: Span,
     deletes: Deletes,
     key_list_of: Option<String>,
@@ -134,6 +126,31 @@ pub(crate) struct Stream {
     max_quarantined: f64,
     best_effort: Option<String>,
     json_schema: Option<serde_json::Value>,
+}
+
+/// Builds errors about one stream.
+#[derive(Clone, Copy)]
+pub(crate) struct Blame<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) line: &'a dyn Fn(&str) -> Option<usize>,
+}
+
+impl Blame<'_> {
+    pub(crate) fn incomplete(&self, key: &str, reason: impl Into<String>, fix: impl Into<String>) -> ManifestError {
+        let path = if key.is_empty() { self.path.to_owned() } else { format!("{}.{key}", self.path) };
+        ManifestError::Incomplete {
+            file: self.file.to_owned(),
+            line: (self.line)(&path),
+            path,
+            reason: reason.into(),
+            fix: fix.into(),
+        }
+    }
+
+    fn need<T>(&self, key: &str, value: Option<T>, fix: &str) -> Result<T, ManifestError> {
+        value.ok_or_else(|| self.incomplete(key, format!("`{key}` is missing"), fix))
+    }
 }
 
 impl Stream {
@@ -270,6 +287,21 @@ impl Stream {
             best_effort: None,
             json_schema: None,
         })
+    }
+
+    /// Its columns.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Its tables of unnested rows.
+    pub(crate) fn children(&self) -> &[headwater_contract::ChildTable] {
+        &self.children
+    }
+
+    /// The columns that identify a row.
+    pub(crate) fn key(&self) -> &[String] {
+        &self.key
     }
 
     /// The facts of a page that reading this stream needs.
@@ -473,6 +505,45 @@ fn complete_chain(
     Ok(chain)
 }
 
+fn complete_key(
+    key: Option<Vec<String>>,
+    append_only: bool,
+    columns: &[Column],
+    blame: &Blame<'_>,
+) -> Result<Vec<String>, ManifestError> {
+    match (key.unwrap_or_default(), append_only) {
+        (key, true) if key.is_empty() => Ok(key),
+        (_, true) => Err(blame.incomplete("key", "an append-only stream has no key", "remove `key` or `append_only`")),
+        (key, false) if key.is_empty() => Err(blame.incomplete(
+            "key",
+            "`key` is missing",
+            "name the columns that identify a row, or say `append_only: true`",
+        )),
+        (key, false) => {
+            for name in &key {
+                match columns.iter().find(|column| column.name == *name) {
+                    None => {
+                        return Err(blame.incomplete(
+                            "key",
+                            format!("`{name}` is no column"),
+                            "name columns of this stream",
+                        ));
+                    }
+                    Some(column) if column.nullable => {
+                        return Err(blame.incomplete(
+                            "key",
+                            format!("`{name}` may be null"),
+                            "a key column is never null",
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+            Ok(key)
+        }
+    }
+}
+
 fn complete_window(
     kind: StreamKind,
     manifest: Option<WindowManifest>,
@@ -624,4 +695,30 @@ fn complete_deletes(
             Ok((Deletes::KeyList { stream: format!("{name}__keys") }, Some(list)))
         }
     }
+}
+
+fn parameters(
+    declared: Option<&Ordered<crate::manifest::ParameterManifest>>,
+    given: Option<BTreeMap<String, Scalar>>,
+    blame: &Blame<'_>,
+) -> Result<BTreeMap<String, Scalar>, ManifestError> {
+    let mut given = given.unwrap_or_default();
+    for (name, parameter) in declared.into_iter().flat_map(Ordered::iter) {
+        if !given.contains_key(name) {
+            let default = parameter.default.clone();
+            let missing = || {
+                blame.incomplete(
+                    "with",
+                    format!("`{name}` is missing: {}", parameter.help),
+                    format!("write `with: {{ {name}: … }}`"),
+                )
+            };
+            given.insert(name.to_owned(), default.ok_or_else(missing)?);
+        }
+    }
+    let is_declared = |name: &String| declared.is_some_and(|declared| declared.get(name).is_some());
+    if let Some(unknown) = given.keys().find(|name| !is_declared(name)) {
+        return Err(blame.incomplete("with", format!("`{unknown}` is no parameter of the template"), "remove it"));
+    }
+    Ok(given)
 }

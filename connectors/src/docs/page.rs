@@ -95,8 +95,11 @@ fn limits(connector: &Connector, text: &mut String) {
 }
 
 fn request(plan: &Stream, own: &StreamManifest, text: &mut String) {
-    let key =
-        if plan.key.is_empty() { "none: rows are appended".to_owned() } else { format!("`{}`", plan.key.join("`, `")) };
+    let key = if plan.key().is_empty() {
+        "none: rows are appended".to_owned()
+    } else {
+        format!("`{}`", plan.key().join("`, `"))
+    };
     let paging = variant(&plan.pagination);
     text.push_str(&format!(
         "- request: `{} {}`\n",
@@ -136,7 +139,7 @@ fn request(plan: &Stream, own: &StreamManifest, text: &mut String) {
 
 fn columns(plan: &Stream, text: &mut String) {
     text.push_str("\n| column | type | | meaning |\n|---|---|---|---|\n");
-    for column in &plan.columns {
+    for column in plan.columns() {
         let mut notes: Vec<String> = Vec::new();
         if column.nullable {
             notes.push("nullable".to_owned());
@@ -153,7 +156,7 @@ fn columns(plan: &Stream, text: &mut String) {
             cell(&meaning)
         ));
     }
-    for child in &plan.children {
+    for child in plan.children() {
         text.push_str(&format!(
             "\nTable `{}`: a row for each element of `{}`, with `{}`.\n",
             child.name,

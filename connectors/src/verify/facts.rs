@@ -116,12 +116,12 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         given_name(column).is_none() && !made.iter().any(|name| column.pointer == format!("/{name}"))
     };
     let columns = stream
-        .columns
+        .columns()
         .iter()
         .filter(is_read)
         .map(|column| ColumnFact { pointer: Some(Pointer::parse(&column.pointer)), column: column.clone() });
     let columns: Vec<ColumnFact> = columns.collect();
-    let key = stream.key.iter().filter(|name| columns.iter().any(|fact| fact.column.name == **name));
+    let key = stream.key().iter().filter(|name| columns.iter().any(|fact| fact.column.name == **name));
     StreamFacts {
         stream: stream.name.clone(),
         has_docs: docs.starts_with("https://") || docs.starts_with("http://"),
