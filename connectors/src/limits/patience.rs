@@ -40,7 +40,8 @@ impl Default for Patience {
             turn_max: Duration::from_mins(10),
             connect_max: Duration::from_secs(15),
             silence_max: Duration::from_mins(2),
-            answer_max: Duration::from_hours(1),
+            // 16 GiB, the largest body, at a little over 1 MiB a second.
+            answer_max: Duration::from_hours(4),
             reading_max: Duration::from_hours(24),
         }
     }

@@ -18,6 +18,8 @@ const PACE_STEP: f64 = 0.02;
 const SLOWED_ONCE: TimeDelta = TimeDelta::seconds(1);
 /// Pause between requests at full pace where a source that throttles declares no limit.
 const SPACING_UNDECLARED: Duration = Duration::from_millis(50);
+/// A moment further ahead was written by a clock that was wrong, and is forgotten.
+const BELIEVED_MAX: TimeDelta = TimeDelta::days(366);
 /// The bucket of that pause.
 const UNDECLARED: &str = "undeclared";
 
@@ -152,7 +154,8 @@ impl QuotaState {
     }
 
     fn take(&mut self, now: DateTime<Utc>, shares: &[Share], turn_max: Duration) -> Granted {
-        if let Some(until) = self.rest_until.filter(|until| *until > now) {
+        let is_ahead = |until: &DateTime<Utc>| *until > now && *until - now < BELIEVED_MAX;
+        if let Some(until) = self.rest_until.filter(is_ahead) {
             return Granted::Resting(until);
         }
         let mut all = shares.to_vec();
@@ -170,7 +173,7 @@ impl QuotaState {
                     }
                 }
                 Allowance::Spread { spacing, burst } => {
-                    let empty_at = self.empty_at.get(&share.limit).copied().unwrap_or(now).max(now);
+                    let empty_at = self.empty_from(&share.limit, now);
                     turn = turn.max(empty_at - self.length(*spacing, burst - share.amount));
                 }
             }
@@ -192,11 +195,17 @@ impl QuotaState {
                 self.used.insert(share.limit.clone(), (*began, used));
             }
             Allowance::Spread { spacing, .. } => {
-                let empty_at = self.empty_at.get(&share.limit).copied().unwrap_or(now).max(now);
+                let empty_at = self.empty_from(&share.limit, now);
                 let moved = empty_at + self.length(*spacing, share.amount);
                 self.empty_at.insert(share.limit.clone(), moved.max(now));
             }
         }
+    }
+
+    /// When a bucket is empty again, at the earliest now.
+    fn empty_from(&self, limit: &str, now: DateTime<Utc>) -> DateTime<Utc> {
+        let known = self.empty_at.get(limit).copied().filter(|at| *at - now < BELIEVED_MAX);
+        known.unwrap_or(now).max(now)
     }
 
     fn used_since(&self, limit: &str, began: DateTime<Utc>) -> f64 {
@@ -276,6 +285,16 @@ mod tests {
         state.apply(&QuotaChange::Rest { until: at(5) });
         assert_eq!(take(&mut state, 29, &[]), Granted::Resting(at(30)));
         assert_eq!(take(&mut state, 30, &[]), Granted::At(at(30)));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_wrote_holds_nobody_for_years() {
+        let mut state = QuotaState::default();
+        let years = 10 * 366 * 86_400;
+        take(&mut state, years, &[spread(1.0, 20, 1.0)]);
+        state.apply(&QuotaChange::Rest { until: at(years) });
+        assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0)]), Granted::At(at(0)));
+        assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0)]), Granted::At(at(20)));
     }
 
     #[test]
