@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_connectors::auth::FileTokenStore;
 use headwater_connectors::jobs::FileJobStore;
+use headwater_connectors::limits::FileQuotas;
 use headwater_connectors::{Connector, SettingValue, Source, SourceOptions};
 use headwater_contract::{Clock, Digest16, SourceName, Span, StreamContract};
 
-use crate::project::{Environment, ProjectError, ProjectFile, Setting, SourceEntry};
+use crate::project::{Environment, ProjectError, ProjectFile, STATE_FOLDER, Setting, SourceEntry};
 use crate::run::error::RunError;
 
 /// A source that can be read.
@@ -93,6 +95,9 @@ impl Opener<'_> {
         let mut options = SourceOptions::new(Arc::clone(self.clock));
         options.allow_private.clone_from(&self.file.allow_private);
         options.jobs = Arc::new(FileJobStore::new(self.state.join("jobs")));
+        options.quotas = Arc::new(FileQuotas::new(self.state.join("quotas")));
+        // Of the project itself also in a dry run: a refresh token that is used up and not kept would lock the source out.
+        options.tokens = Arc::new(FileTokenStore::new(self.folder.join(STATE_FOLDER).join("tokens")));
         let mut settings = BTreeMap::new();
         let is_secret = |setting: &str| connector.settings().iter().any(|info| info.name == setting && info.secret);
         for (setting, value) in &entry.settings {
