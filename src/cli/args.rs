@@ -65,6 +65,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ConnectorsCommand,
     },
+    /// Consent that a person gives to a source: log in, see, give back
+    Auth {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
     /// Ask each source one cheap question per stream: does it answer, does the credential do
     Check(CheckArgs),
     /// Show what is due and not read; requests nothing that a plan does not need, writes nothing
@@ -211,6 +217,26 @@ pub enum ConnectorsCommand {
     },
     /// The JSON Schema of manifests, for editors
     Schema,
+}
+
+/// `auth …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Log in to a source that asks a person's consent; its tokens are kept in the project's state folder
+    Login {
+        /// The source.
+        source: String,
+        /// By a code that is entered on any device, where this machine has no browser
+        #[arg(long)]
+        device: bool,
+    },
+    /// Which tokens are kept and when they end; never the tokens
+    List,
+    /// Give a source's tokens back and forget them
+    Revoke {
+        /// The source.
+        source: String,
+    },
 }
 
 /// `connectors verify`

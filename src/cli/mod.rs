@@ -4,6 +4,7 @@
 //! 0 done, 2 usage, 3 partial, 4 quality, 65 source, 69 unavailable, 75 parked, 77 access, 78 configuration, 130/143 stopped.
 
 mod args;
+mod auth;
 mod backfill;
 mod catalog;
 mod check;
@@ -99,6 +100,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Demo(args) => demo::demo(desk, &args).await,
         Command::Init(args) => init::init(desk, &args),
         Command::Connectors { command } => connectors::connectors(desk, &command),
+        Command::Auth { command } => auth::auth(desk, &command).await,
         Command::Check(args) => check::check(desk, &args).await,
         Command::Plan(args) => plan::plan(desk, &args).await,
         Command::Run(args) => run::run(desk, &args).await,

@@ -219,7 +219,10 @@ mod tests {
     fn a_fault_that_is_the_windows_own_is_permanent_and_a_store_that_is_down_is_not() {
         let window = || "shop.orders t".to_owned();
         let unbalanced = AttemptError::Unbalanced { window: window(), finding: "3 are not 4".to_owned() };
-        let down = AttemptError::Store { window: window(), source: StoreError::NotFound { path: "x".to_owned() } };
+        let down = AttemptError::Store {
+            window: window(),
+            source: StoreError::NotFound { path: "x".to_owned(), url: "file:///lake".to_owned() },
+        };
         for (error, permanent) in [(unbalanced, true), (down, false)] {
             let error = RunError::from(error);
             let failure = failure_of(&error, &Problem::of(&error));
