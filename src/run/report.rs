@@ -73,6 +73,11 @@ pub enum Outcome {
     Busy,
     /// Another window with other bounds was committed first.
     Beaten,
+    /// It was too large for one reading; its pieces are read in its place.
+    Split {
+        /// Their names.
+        into: Vec<String>,
+    },
     /// The quota is used up; read later.
     Parked {
         /// The error.
@@ -237,7 +242,7 @@ impl RunReport {
 }
 
 /// Of several exit codes the one that a reader must act on first: 77, 78, 65, 69, 4, else whichever came first.
-pub fn first_of(codes: impl IntoIterator<Item = u8>) -> Option<u8> {
+pub(crate) fn first_of(codes: impl IntoIterator<Item = u8>) -> Option<u8> {
     let order = [ErrorKind::Access, ErrorKind::Config, ErrorKind::Source, ErrorKind::Unavailable, ErrorKind::Quality];
     let codes: Vec<u8> = codes.into_iter().collect();
     let first = order.into_iter().map(ErrorKind::exit_code).find(|code| codes.contains(code));
