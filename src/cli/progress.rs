@@ -107,6 +107,7 @@ impl Progress {
             Outcome::Failed { problem } => Some(format!("failed: {}", problem.message)),
             Outcome::Parked { problem, .. } => Some(format!("parked: {}", problem.message)),
             Outcome::Beaten => Some("beaten: another window was committed first".to_owned()),
+            Outcome::Split { into } => Some(format!("too large for one reading: split into {}", into.join(" and "))),
             Outcome::Committed | Outcome::Unchanged | Outcome::Landed | Outcome::Busy => None,
         };
         if let Some(words) = words {

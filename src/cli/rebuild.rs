@@ -18,18 +18,24 @@ pub(crate) async fn rebuild(desk: &Desk, command: &RebuildCommand) -> Ended {
                 .map(|(stream, report)| {
                     json!({
                         "stream": stream, "windows": report.windows, "rows": report.rows,
-                        "beaten": report.beaten.len(), "cut": report.cut.len(),
+                        "beaten": report.beaten.len(), "cut": report.cut.len(), "replayed": report.replayed,
+                        "quarantined": report.quarantined.iter().map(|(_, more)| more).sum::<u64>(),
+                        "left_out": report.left_out,
                     })
                 })
                 .collect();
             desk.output.data(&values, || {
-                let mut rows = vec![["stream", "windows", "rows", "beaten"].map(String::from).to_vec()];
+                let columns = ["stream", "windows", "rows", "beaten", "replayed", "newly in quarantine", "left out"];
+                let mut rows = vec![columns.map(String::from).to_vec()];
                 rows.extend(rebuilt.iter().map(|(stream, report)| {
                     vec![
                         stream.to_string(),
                         number(report.windows as u64),
                         number(report.rows),
                         report.beaten.len().to_string(),
+                        number(report.replayed as u64),
+                        number(report.quarantined.iter().map(|(_, more)| more).sum()),
+                        number(report.left_out),
                     ]
                 }));
                 table(&rows)

@@ -121,12 +121,13 @@ pub(crate) fn text(report: &RunReport) -> String {
 fn stream_row(stream: &StreamReport) -> Vec<String> {
     let sum = |of: fn(&crate::run::WindowReport) -> u64| number(stream.windows.iter().map(of).sum());
     let count = |is: fn(&Outcome) -> bool| stream.windows.iter().filter(|window| is(&window.outcome)).count();
-    let kinds: [(&str, usize); 7] = [
+    let kinds: [(&str, usize); 8] = [
         ("unchanged", count(|outcome| matches!(outcome, Outcome::Unchanged))),
         ("held", count(|outcome| matches!(outcome, Outcome::Held { .. }))),
         ("failed", count(|outcome| matches!(outcome, Outcome::Failed { .. }))),
         ("parked", count(|outcome| matches!(outcome, Outcome::Parked { .. }))),
         ("busy", count(|outcome| matches!(outcome, Outcome::Busy))),
+        ("split", count(|outcome| matches!(outcome, Outcome::Split { .. }))),
         ("beaten", count(|outcome| matches!(outcome, Outcome::Beaten))),
         ("not visible yet", count(|outcome| matches!(outcome, Outcome::Landed))),
     ];

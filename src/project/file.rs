@@ -138,6 +138,8 @@ pub struct LimitSettings {
     pub streams_at_once: usize,
     /// Windows of one stream that are read at once.
     pub windows_at_once: usize,
+    /// A window of more records is split before it is read to its end; one that was read once keeps its bounds.
+    pub window_records: u64,
     /// A raw part is closed at this many MiB of bodies.
     pub part_mib: usize,
     /// Seconds that a stopped run waits for the readings in flight.
@@ -146,7 +148,7 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { streams_at_once: 3, windows_at_once: 2, part_mib: 64, grace_seconds: 30 }
+        Self { streams_at_once: 3, windows_at_once: 2, window_records: 20_000_000, part_mib: 64, grace_seconds: 30 }
     }
 }
 

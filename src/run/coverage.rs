@@ -19,6 +19,8 @@ pub struct Known {
     pub held: Option<Held>,
     /// Whether the table shows what the latest receipt says.
     pub is_visible: bool,
+    /// It was cut from a window that was too large for one reading.
+    pub is_piece: bool,
     /// Another window with other bounds was committed first; this one never counts.
     pub is_beaten: bool,
     /// What went wrong last, if nothing went well since.

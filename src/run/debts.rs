@@ -9,9 +9,10 @@ use headwater_contract::{StreamContract, Window};
 use headwater_lake::Lake;
 use headwater_lake::cleanse::{ReconcileReport, reconcile};
 use headwater_lake::commit::{check_logs, is_lagging, transactions};
-use headwater_lake::ledger::Lease;
+use headwater_lake::ledger::{Finished, Lease, Transactions};
 
 use crate::run::error::RunError;
+use crate::run::fold::is_reopened;
 use crate::run::source::OpenSource;
 
 /// What a stream's tables lack.
@@ -21,6 +22,10 @@ pub(crate) struct Debts {
     pub(crate) has_unknown_receipts: bool,
     /// Windows of which the table shows less than the ledger says, with what it shows.
     pub(crate) receded: Vec<(Window, Option<u64>)>,
+    /// Finished windows that the table does not show any more, or that a longer schedule asks for again.
+    lapsed: Vec<Finished>,
+    /// What the tables show of each window.
+    shown: Transactions,
     /// A child or keyed table is behind the stream's own.
     pub(crate) is_lagging: bool,
     /// How the rows of the tables compare with the receipts.
@@ -37,9 +42,14 @@ impl Debts {
         check_logs(lake, contract).await?;
         let shown = transactions(lake, contract).await?;
         let compared = reconcile(lake, contract, None).await?;
+        let mut lapsed = lake.ledger.lapsed(&contract.name, &shown).await?;
+        let finished = lake.ledger.finished(&contract.name).await?;
+        lapsed.extend(finished.into_iter().filter(|interval| is_reopened(contract, interval)));
         Ok(Self {
             has_unknown_receipts: lake.ledger.is_behind(&lake.zones.raw, &contract.name).await?,
             receded: lake.ledger.receded(&contract.name, &shown).await?,
+            lapsed,
+            shown,
             is_lagging: compared.is_behind() || is_lagging(lake, contract).await?,
             compared,
         })
@@ -49,7 +59,20 @@ impl Debts {
     pub(crate) fn is_any(&self) -> bool {
         let compared = &self.compared;
         let is_to_note = compared.is_new || !compared.agreed.is_empty() || !compared.differences.is_empty();
-        self.has_unknown_receipts || !self.receded.is_empty() || self.is_lagging || is_to_note
+        self.has_unknown_receipts
+            || !self.receded.is_empty()
+            || !self.lapsed.is_empty()
+            || self.is_lagging
+            || is_to_note
+    }
+
+    /// Brings the windows back that were finished and are not shown any more: they owe a commit.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] when a receipt or the ledger cannot be read.
+    pub(crate) async fn unfold(&self, lake: &Lake, contract: &StreamContract) -> Result<(), RunError> {
+        Ok(lake.ledger.unfold(&lake.zones.raw, &contract.name, &self.lapsed, Some(&self.shown)).await?)
     }
 
     /// Fails when a table shows other rows than the receipts say.

@@ -94,6 +94,14 @@ pub enum RunError {
         /// What was asked for.
         window: String,
     },
+    /// A first reading brings more than one window may have.
+    #[error("the window has more than {records_max} records")]
+    WindowTooLarge {
+        /// Stream and window.
+        window: String,
+        /// The bound.
+        records_max: u64,
+    },
     /// Another runner works on the stream.
     #[error("another runner works on `{stream}`")]
     Busy {
@@ -133,6 +141,7 @@ impl RunError {
             Self::Plan(_)
             | Self::State { .. }
             | Self::NoWindow { .. }
+            | Self::WindowTooLarge { .. }
             | Self::Task { .. }
             | Self::Sandbox(_)
             | Self::Busy { .. } => None,
@@ -147,6 +156,7 @@ impl Explain for RunError {
             Self::State { .. } => "state-folder",
             Self::Sandbox(_) => "sandbox-port",
             Self::NoWindow { .. } => "no-window",
+            Self::WindowTooLarge { .. } => "window-too-large",
             Self::Task { .. } => "task",
             Self::Busy { .. } => "busy",
             other => other.inner().map_or("internal", Explain::code),
@@ -155,7 +165,11 @@ impl Explain for RunError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Plan(_) | Self::State { .. } | Self::NoWindow { .. } | Self::Sandbox(_) => ErrorKind::Config,
+            Self::Plan(_)
+            | Self::State { .. }
+            | Self::NoWindow { .. }
+            | Self::WindowTooLarge { .. }
+            | Self::Sandbox(_) => ErrorKind::Config,
             Self::Task { .. } => ErrorKind::Internal,
             Self::Busy { .. } => ErrorKind::Parked,
             other => other.inner().map_or(ErrorKind::Internal, Explain::kind),
@@ -165,6 +179,7 @@ impl Explain for RunError {
     fn place(&self) -> String {
         match self {
             Self::Plan(PlanError::NoStart { stream }) => stream.clone(),
+            Self::WindowTooLarge { window, .. } => window.clone(),
             other => other.inner().map(Explain::place).unwrap_or_default(),
         }
     }
@@ -177,6 +192,9 @@ impl Explain for RunError {
             Self::Sandbox(_) => "take another port: `headwater sandbox --port 0` takes a free one".into(),
             Self::State { .. } => "check the folder `.headwater` and its permissions".into(),
             Self::NoWindow { .. } => "look at `headwater status` or `headwater quarantine list` for its name".into(),
+            Self::WindowTooLarge { .. } => {
+                "raise `limits.window_records`: the window is as short as the source can ask for".into()
+            }
             Self::Busy { .. } => "wait until it has ended, then run again".into(),
             Self::Task { .. } => "report it with the code and the run id".into(),
             other => other.inner().map(Explain::fix).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use headwater_contract::{Bounds, Digest16, Slice};
-use headwater_lake::ledger::{Facts, WindowRow, WindowState};
+use headwater_lake::ledger::{Facts, Finished, WindowRow, WindowState};
 
 use crate::run::coverage::{Coverage, Failure, Held, Known, Resync};
 
@@ -25,12 +25,13 @@ pub(crate) fn is_of_window(code: &str) -> bool {
 
 /// What is known of one slice. A failure under another manifest, setting or credential is forgotten: `setup` digests the present
 /// ones.
-pub(crate) fn coverage_of(rows: &[WindowRow], slice: &Slice, setup: Digest16) -> Coverage {
+pub(crate) fn coverage_of(rows: &[WindowRow], finished: &[Finished], slice: &Slice, setup: Digest16) -> Coverage {
     let of_slice: Vec<&WindowRow> = rows.iter().filter(|row| row.window.slice == *slice).collect();
     let mut windows: Vec<Known> = of_slice.iter().filter_map(|row| known(row, setup)).collect();
     count_held_snapshots(&mut windows);
     let resyncs = of_slice.iter().filter_map(|row| demand(row, &of_slice)).collect();
-    Coverage { slice: slice.clone(), windows, finished: Vec::new(), resyncs, are_keys_stale: false }
+    let finished = finished.iter().filter(|interval| interval.slice == *slice).filter_map(Finished::range).collect();
+    Coverage { slice: slice.clone(), windows, finished, resyncs, are_keys_stale: false }
 }
 
 /// What a person asked of a window, unless a later reading paid it.
@@ -69,6 +70,7 @@ fn known(row: &WindowRow, setup: Digest16) -> Option<Known> {
         read_at: row.passed_read_at(),
         held,
         is_visible: !row.owes_commit(),
+        is_piece: row.facts.is_piece,
         is_beaten,
         failure: failure(&row.facts, setup),
         token_out: standing.and_then(|standing| standing.token_out.clone()),
@@ -137,7 +139,7 @@ mod tests {
             let window = Window::snapshot(Slice::whole(), at);
             let stream = "shop.orders".parse().unwrap();
             let row = WindowRow { stream, window, state: facts.state(), facts, updated_at: at };
-            let coverage = coverage_of(&[row], &Slice::whole(), setup);
+            let coverage = coverage_of(&[row], &[], &Slice::whole(), setup);
             let failure = coverage.windows[0].failure.clone().unwrap();
             assert_eq!(failure.is_stopped(), is_stopped, "{code}");
         }

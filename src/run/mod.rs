@@ -10,6 +10,7 @@ mod debts;
 mod decode;
 mod error;
 mod event;
+mod fold;
 mod known;
 mod maintain;
 mod presence;

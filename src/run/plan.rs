@@ -289,7 +289,7 @@ fn plan_gap(
     let Ok(readable) = TimeRange::new(from, gap.until()) else { return };
 
     // A window that failed for good keeps its bounds while the settings stand, so that three equal failures are seen as such
-    // although the newest edge moves.
+    // although the newest edge moves; a piece of one that was too large keeps them, else it would be put together again.
     let mut failed: Vec<&Known> = coverage.windows.iter().filter(|known| keeps_bounds(known, readable)).collect();
     failed.sort_by_key(|known| known.window.time_range());
     let mut taken: Vec<TimeRange> = Vec::new();
@@ -317,7 +317,7 @@ fn keeps_bounds(known: &Known, gap: TimeRange) -> bool {
     let is_permanent = known.failure.as_ref().is_some_and(|failure| failure.is_permanent);
     let is_inside =
         known.window.time_range().is_some_and(|range| gap.from() <= range.from() && range.until() <= gap.until());
-    !known.has_receipt && is_permanent && is_inside
+    !known.has_receipt && (is_permanent || known.is_piece) && is_inside
 }
 
 fn plan_snapshot(contract: &StreamContract, coverage: &Coverage, ask: Ask) -> SlicePlan {
@@ -447,6 +447,14 @@ fn range_of(unit: &Unit) -> Option<TimeRange> {
 /// source's own granularity.
 fn edge_step(policy: &WindowPolicy, period: Option<Span>) -> Span {
     period.unwrap_or(PERIOD_DEFAULT).min(policy.length).max(policy.granularity).max(Span::seconds(1))
+}
+
+/// Cuts a range in two where the source can; `None` when it is as short as the source can ask for.
+pub(crate) fn halves(range: TimeRange, granularity: Span) -> Option<[TimeRange; 2]> {
+    let granularity = granularity.max(Span::seconds(1));
+    let middle = floor(range.from() + (range.until() - range.from()) / 2, granularity);
+    let middle = if middle <= range.from() { floor(range.from(), granularity) + granularity.delta() } else { middle };
+    Some([TimeRange::new(range.from(), middle).ok()?, TimeRange::new(middle, range.until()).ok()?])
 }
 
 /// Cuts a range at the multiples of `length` since 1970, so that the same gap is always cut at the same places.

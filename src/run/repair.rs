@@ -18,6 +18,7 @@ use crate::run::commit::Committer;
 use crate::run::debts::{Debts, settle};
 use crate::run::decode::SourceDecoders;
 use crate::run::error::RunError;
+use crate::run::fold::unfold;
 use crate::run::record::{StreamRecord, record_stream};
 use crate::run::report::Outcome;
 use crate::run::source::{OpenSource, OpenStream};
@@ -114,8 +115,15 @@ impl Lakehouse {
         decoders: &SourceDecoders,
         run: Ulid,
     ) -> Result<cleanse::RebuildReport, RunError> {
-        let rebuilt = rebuild_cleansed(&self.lake, &stream.contract, decoders).await?;
         let name = &stream.contract.name;
+        let rebuilt = match rebuild_cleansed(&self.lake, &stream.contract, decoders).await {
+            Ok(rebuilt) => rebuilt,
+            Err(error) => {
+                // Windows that are held now are listed by `status`.
+                self.lake.ledger.catch_up(&self.lake.zones.raw, lease, name).await?;
+                return Err(error.into());
+            }
+        };
         let shown = transactions(&self.lake, &stream.contract).await?;
         let receipts = Receipts::new(&self.lake.zones.raw).of_stream(name).await?;
         self.lake.ledger.rebuilt(lease, name, &receipts, &shown).await?;
@@ -203,6 +211,7 @@ impl Lakehouse {
         let name = &stream.contract.name;
         // What an earlier decision landed before its runner was killed counts first.
         ledger.catch_up(&zones.raw, lease, name).await?;
+        unfold(&self.lake, &stream.contract, |interval| interval.covers(window)).await?;
         let landed = match (decision, self.accepted_before(name, window).await?) {
             (Decision::Accept, Some(landed)) => landed,
             (Decision::Accept, None) => quarantine::accept(&self.lake, &stream.contract, window).await?,
@@ -246,6 +255,7 @@ impl Lakehouse {
             lease: lease.clone(),
             times: Arc::clone(&self.times),
             listener: Arc::new(|_: &crate::run::RunEvent| {}),
+            records_max: self.file.limits.window_records,
         });
         let debts = Debts::of(&self.lake, &stream.contract).await?;
         let run = self.lake.ledger.begin_run(&format!("quarantine {} {window}", stream.contract.name)).await?;

@@ -73,6 +73,11 @@ pub enum Outcome {
     Busy,
     /// Another window with other bounds was committed first.
     Beaten,
+    /// It was too large for one reading; its pieces are read in its place.
+    Split {
+        /// Their names.
+        into: Vec<String>,
+    },
     /// The quota is used up; read later.
     Parked {
         /// The error.

@@ -17,6 +17,7 @@ use crate::Lakehouse;
 use crate::run::debts::Debts;
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
+use crate::run::fold::unfold;
 use crate::run::order::order;
 use crate::run::plan::{Ask, Unit};
 use crate::run::report::{Problem, RunReport, StreamReport};
@@ -197,6 +198,10 @@ impl Lakehouse {
     async fn ask_again(&self, sources: &[Timed], range: TimeRange) -> Result<(), RunError> {
         for timed in sources {
             for stream in &timed.open.streams {
+                unfold(&self.lake, &stream.contract, |interval| {
+                    interval.range().is_some_and(|finished| finished.overlaps(&range))
+                })
+                .await?;
                 self.lake.ledger.ask_again(&stream.contract.name, Some(range), timed.ask.now - DATE_BEHIND).await?;
             }
         }

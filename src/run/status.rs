@@ -51,6 +51,8 @@ pub struct StreamStatus {
     pub visible_windows: usize,
     /// Of these, windows whose rows were compared with their receipts and agree.
     pub reconciled_windows: usize,
+    /// Of the visible ones, windows of which nothing is due any more: the ledger keeps intervals of them.
+    pub finished_windows: usize,
     /// Windows that the gate holds.
     pub held_windows: usize,
     /// Windows that are read and due again.
@@ -100,6 +102,7 @@ impl Lakehouse {
             read_at: None,
             visible_windows: 0,
             reconciled_windows: 0,
+            finished_windows: 0,
             held_windows: 0,
             due_again: 0,
             gaps: Vec::new(),
@@ -129,7 +132,14 @@ fn fill(status: &mut StreamStatus, plan: &StreamPlan) {
     let is_reconciled = |row: &&WindowRow| row.state == WindowState::Reconciled;
     status.reconciled_windows = plan.rows.iter().filter(is_reconciled).count();
     status.held_windows = plan.rows.iter().filter(|row| row.state == WindowState::Held).count();
-    status.read_at = plan.rows.iter().filter_map(WindowRow::passed_read_at).max();
+    // Windows that are finished are kept as intervals: shown, and compared with their receipts.
+    let finished: u64 = plan.finished.iter().map(|interval| interval.windows).sum();
+    let finished = usize::try_from(finished).unwrap_or(usize::MAX);
+    status.finished_windows = finished;
+    status.visible_windows = status.visible_windows.saturating_add(finished);
+    status.reconciled_windows = status.reconciled_windows.saturating_add(finished);
+    let read_at = plan.rows.iter().filter_map(WindowRow::passed_read_at);
+    status.read_at = read_at.chain(plan.finished.iter().map(|interval| interval.read_at)).max();
     status.required = plan.slices.iter().find_map(|(_, slice)| slice.required);
     for unit in plan.units() {
         if matches!(unit.why, Why::Reread | Why::Resync | Why::KeysStale)

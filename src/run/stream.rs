@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use headwater_contract::{Bounds, ErrorKind, Explain, Slice, Window};
-use headwater_lake::ledger::{Lease, Ledger, LedgerError, Unit as LeaseUnit, WindowRow};
+use headwater_lake::ledger::{Finished, Lease, Ledger, LedgerError, Unit as LeaseUnit, WindowRow};
 use headwater_lake::steps::Step;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -18,6 +18,7 @@ use crate::run::commit::Committer;
 use crate::run::debts::{Debts, Listed};
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
+use crate::run::fold::fold;
 use crate::run::known::{coverage_of, is_of_window};
 use crate::run::order::order;
 use crate::run::plan::{Ask, SlicePlan, Unit, Wait, Waiting, Why, Work, plan};
@@ -45,6 +46,9 @@ const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// After so many failures in a row a source counts as down, and the rest of the stream waits for the next run.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;
 
+/// A window is halved at most so often: a second is a hundred-millionth part of four years.
+const SPLITS_MAX: usize = 27;
+
 /// What a run asks of every stream.
 #[derive(Clone)]
 pub(crate) struct Ways {
@@ -60,6 +64,7 @@ pub(crate) struct Ways {
 pub(crate) struct StreamPlan {
     pub(crate) slices: Vec<(Slice, SlicePlan)>,
     pub(crate) rows: Vec<WindowRow>,
+    pub(crate) finished: Vec<Finished>,
 }
 
 impl StreamPlan {
@@ -80,18 +85,19 @@ pub(crate) async fn plan_stream(
     ask: Ask,
 ) -> Result<StreamPlan, RunError> {
     let rows = ledger.coverage(&stream.contract.name).await?;
+    let finished = ledger.finished(&stream.contract.name).await?;
     let are_keys_stale = match &stream.contract.key_list_of {
         Some(of) => keys_are_stale(ledger, stream, of, &rows).await?,
         None => false,
     };
     let mut slices = Vec::new();
     for slice in open.source.slices(stream.contract.name.stream()).await? {
-        let mut coverage = coverage_of(&rows, &slice, stream.setup);
+        let mut coverage = coverage_of(&rows, &finished, &slice, stream.setup);
         coverage.are_keys_stale = are_keys_stale;
         slices.push((slice, plan(&stream.contract, &coverage, ask)?));
     }
     wait_for_quota(&mut slices);
-    Ok(StreamPlan { slices, rows })
+    Ok(StreamPlan { slices, rows, finished })
 }
 
 /// A used-up quota is the credential's, not the window's: while one window is parked, none of the stream is asked for.
@@ -215,6 +221,7 @@ impl StreamWork<'_> {
         let debts = Debts::of(lake, &self.stream.contract).await?;
         let listed = Listed::of(lake, self.open, &self.stream.contract).await?;
         let unusable = self.adopt(lease, report).await?;
+        debts.unfold(lake, &self.stream.contract).await?;
         if !debts.receded.is_empty() {
             lake.ledger.found(lease, &self.stream.contract.name, &debts.receded).await?;
         }
@@ -229,6 +236,7 @@ impl StreamWork<'_> {
             lease: lease.clone(),
             times: Arc::clone(&self.house.times),
             listener: Arc::clone(&self.ways.listener),
+            records_max: self.house.file.limits.window_records.max(1),
         });
         let committer = Committer::new(&reader, self.open, self.ways.run);
         let mut desk = Desk {
@@ -249,10 +257,24 @@ impl StreamWork<'_> {
             let of_slice = unusable.iter().filter(|window| window.slice == unit.slice);
             !of_slice.filter_map(Window::time_range).any(|taken| range.is_some_and(|range| range.overlaps(&taken)))
         };
-        let due: Vec<Unit> = units.into_iter().filter(|unit| unit.why != Why::Uncommitted && is_free(unit)).collect();
-        let orders = self.orders(lease, &planned.rows, due).await?;
-        self.read_all(&reader, &planned.rows, orders, &mut desk).await?;
-        let after = plan_stream(&self.house.lake.ledger, self.open, self.stream, self.ask).await?;
+        let due = |units: Vec<Unit>| {
+            units.into_iter().filter(|unit| unit.why != Why::Uncommitted && is_free(unit)).collect::<Vec<Unit>>()
+        };
+        let orders = self.orders(lease, &planned.rows, due(units)).await?;
+        let mut splits = self.read_all(&reader, &planned.rows, orders, &mut desk).await?;
+        let mut after = plan_stream(&lake.ledger, self.open, self.stream, self.ask).await?;
+        // The pieces of windows that were too large, and the pieces of those.
+        for _ in 0..SPLITS_MAX {
+            if splits == 0 || self.ways.stop.is_asked() {
+                break;
+            }
+            let is_piece = |unit: &Unit| is_piece(unit, &after.rows);
+            let pieces: Vec<Unit> = order(after.units().cloned().collect(), self.ask.now);
+            let pieces = due(pieces.into_iter().filter(is_piece).collect());
+            let orders = self.orders(lease, &after.rows, pieces).await?;
+            splits = self.read_all(&reader, &after.rows, orders, &mut desk).await?;
+            after = plan_stream(&lake.ledger, self.open, self.stream, self.ask).await?;
+        }
         desk.committer.record(self.house, complete_until(&after)).await?;
         let committed = desk.committer.committed();
         report.waiting.extend(after.waiting().map(waiting_text));
@@ -260,7 +282,8 @@ impl StreamWork<'_> {
         if let Some(listed) = listed {
             listed.settle(lake, lease).await?;
         }
-        debts.settle(lake, &self.stream.contract, lease).await
+        debts.settle(lake, &self.stream.contract, lease).await?;
+        fold(lake, &self.stream.contract, lease).await
     }
 
     /// Tells the ledger of readings that landed and whose runner died before it could: they are not read again. Returns the windows
@@ -313,13 +336,15 @@ impl StreamWork<'_> {
         Ok(planned.accepted.contains(&window).then_some(Order { window, ..order }))
     }
 
+    /// Reads, and commits what was read. Returns how many windows were too large and are split now.
     async fn read_all(
         &self,
         reader: &Arc<Reader>,
         rows: &[WindowRow],
         orders: Vec<Order>,
         desk: &mut Desk<'_>,
-    ) -> Result<(), RunError> {
+    ) -> Result<usize, RunError> {
+        let mut splits = 0;
         let mut left = orders.into_iter();
         let mut in_flight: JoinSet<Read> = JoinSet::new();
         let mut failures = 0_u32;
@@ -338,7 +363,11 @@ impl StreamWork<'_> {
             let Some(read) = in_flight.join_next().await else { break };
             let read =
                 read.map_err(|source| RunError::Task { stream: self.stream.contract.name.to_string(), source })?;
-            failures = failures_after(failures, read.error, code_of(&read.report.outcome));
+            if matches!(read.report.outcome, Outcome::Split { .. }) {
+                splits += 1;
+            } else {
+                failures = failures_after(failures, read.error, code_of(&read.report.outcome));
+            }
             desk.take(read).await?;
         }
         desk.flush().await?;
@@ -348,7 +377,7 @@ impl StreamWork<'_> {
                 if untried == 1 { "1 more window was".to_owned() } else { format!("{untried} more windows were") };
             desk.report.waiting.push(format!("{windows} not tried: they would fail the same way"));
         }
-        Ok(())
+        Ok(splits)
     }
 }
 
@@ -406,6 +435,11 @@ fn is_down(failures: u32) -> bool {
 
 fn window_of(unit: &Unit) -> Option<&Window> {
     if let Work::Window(window) = &unit.work { Some(window) } else { None }
+}
+
+/// Whether a unit reads a piece of a window that was too large.
+fn is_piece(unit: &Unit, rows: &[WindowRow]) -> bool {
+    window_of(unit).is_some_and(|window| rows.iter().any(|row| row.facts.is_piece && row.window == *window))
 }
 
 /// The name of the list that is read now. Where the source's clock stands still, a millisecond tells it from the one before.

@@ -14,7 +14,7 @@ use headwater_lake::steps::Step;
 use crate::run::error::RunError;
 use crate::run::event::{Listener, RunEvent};
 use crate::run::known::is_of_window;
-use crate::run::plan::Why;
+use crate::run::plan::{Why, halves};
 use crate::run::report::{Outcome, Problem, WindowReport};
 use crate::run::source_time::{Seen, SourceTimes};
 
@@ -31,7 +31,12 @@ pub(crate) struct Reader {
     pub(crate) lease: Lease,
     pub(crate) times: Arc<SourceTimes>,
     pub(crate) listener: Arc<Listener>,
+    /// A first reading of more records is given up, and its window split.
+    pub(crate) records_max: u64,
 }
+
+/// Codes of answers that are too large for one request of a window: a shorter window asks for less.
+const TOO_LARGE: [&str; 4] = ["window-too-large", "page-too-large", "body-too-large", "too-many-pages"];
 
 /// One reading that is to be done.
 #[derive(Clone, Debug)]
@@ -136,6 +141,11 @@ impl Reader {
                 ReadEvent::Records(records) => traffic.records += records.texts.len() as u64,
                 ReadEvent::Done(_) => {}
             }
+            // A range with a receipt keeps its bounds, however large it has grown.
+            if traffic.records > self.records_max && attempt.generation() == 1 && order.window.time_range().is_some() {
+                let window = format!("{} {}", self.contract.name, order.window);
+                return Err(RunError::WindowTooLarge { window, records_max: self.records_max });
+            }
             attempt.event(event).await?;
             if traffic.records >= said + PROGRESS_EVERY {
                 said = traffic.records;
@@ -154,6 +164,12 @@ impl Reader {
     async fn failed(&self, window: &Window, error: &RunError) -> Outcome {
         let problem = Problem::of(error);
         let name = &self.contract.name;
+        if let Some(pieces) = self.pieces(window, &problem.code) {
+            // A window that has a receipt is refused here, and fails as any other.
+            if self.lake.ledger.split(&self.lease, name, window, &pieces).await.is_ok() {
+                return Outcome::Split { into: pieces.iter().map(Window::name).collect() };
+            }
+        }
         let told = if let Some(until) = parked_until(error, self.lake.clock.now()) {
             let told = self.lake.ledger.parked(&self.lease, name, window, until, &problem.message).await;
             if told.is_ok() {
@@ -169,6 +185,16 @@ impl Reader {
             tracing::warn!(%name, %window, error = %ledger, "the ledger could not take a failure down");
         }
         Outcome::Failed { problem }
+    }
+}
+
+impl Reader {
+    /// The halves of a window that is too large for one reading.
+    fn pieces(&self, window: &Window, code: &str) -> Option<Vec<Window>> {
+        let range = window.time_range().filter(|_| TOO_LARGE.contains(&code))?;
+        let granularity = self.contract.window.as_ref()?.granularity;
+        let pieces = halves(range, granularity)?;
+        Some(pieces.into_iter().map(|piece| Window::range(window.slice.clone(), piece)).collect())
     }
 }
 
@@ -221,7 +247,7 @@ mod tests {
         let unbalanced = AttemptError::Unbalanced { window: window(), finding: "3 are not 4".to_owned() };
         let down = AttemptError::Store {
             window: window(),
-            source: StoreError::NotFound { path: "x".to_owned(), url: "file:///lake".to_owned() },
+            source: StoreError::NotFound { url: "memory:///".to_owned(), path: "x".to_owned() },
         };
         for (error, permanent) in [(unbalanced, true), (down, false)] {
             let error = RunError::from(error);

@@ -126,3 +126,26 @@ fn a_child_table_that_is_declared_later_is_filled_without_a_request() {
     project.at_the_time_of(&server).run(&["run"]).ends_with(0);
     project.at_the_time_of(&server).run(&["status"]).ends_with(0);
 }
+
+#[test]
+fn rows_that_move_in_a_stream_that_says_they_do_not_are_warned_of() {
+    let server = Server::start();
+    let project = Project::of(&server);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/connectors/manifests/sandbox.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, payments) = text.split_once("  payments:\n").unwrap();
+    let wrong = format!("{head}  payments:\n{}", payments.replacen("kind: mutable", "kind: restating", 1));
+    std::fs::create_dir_all(project.path("connectors")).unwrap();
+    std::fs::write(project.path("connectors/sandbox.yaml"), wrong).unwrap();
+    let first = project.at_the_time_of(&server).run(&["run", "--strict"]).ends_with(0);
+    assert!(!first.both().contains("held by more than one window"), "{}", first.both());
+    let id = server.rows(Collection::Payments)[20]["id"].as_str().unwrap().to_owned();
+    server.set(Collection::Payments, &id, json!({ "state": "refunded" }));
+    server.pass_hours(24);
+    let said = "held by more than one window";
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("shop.payments warns: ").says(said);
+    // It is said again as long as it is so, and an error to who asked for one.
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says(said);
+    project.at_the_time_of(&server).run(&["run", "--strict"]).ends_with(4);
+    project.at_the_time_of(&server).run(&["status"]).ends_with(0).says(said);
+}

@@ -276,3 +276,75 @@ fn a_window_that_was_asked_for_again_and_landed_is_not_read_once_more() {
     project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
     Oracle::new(&project, &server).agrees();
 }
+
+#[test]
+fn a_window_that_is_too_large_is_split_before_it_is_read_and_never_after() {
+    let server = Server::start();
+    let limits =
+        |records: u32| Project::text_of(&server, "2025-03-01", "") + &format!("limits:\n  window_records: {records}\n");
+    let project = Project::with(&limits(120));
+    let ran = project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("split");
+    Oracle::new(&project, &server).agrees();
+    let before = receipts(&project, "orders");
+    assert!(before.len() > 6, "{:?}", before.keys());
+    for receipt in before.values().flatten() {
+        assert!(receipt.count("received") <= 120, "{:?}", receipt.0);
+    }
+    drop(ran);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    // A smaller bound changes nothing for what was read: the pieces are read again under their receipts.
+    project.rewrite(&limits(10));
+    let backfill = ["backfill", "shop.orders", "--from", "2025-03-01", "--until", "2025-03-07"];
+    project.at_the_time_of(&server).run(&backfill).ends_with(0);
+    let after = receipts(&project, "orders");
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert!(after.values().all(|generations| generations.len() == 2));
+    Oracle::new(&project, &server).agrees();
+}
+
+/// What `status` says of a stream.
+fn status_of(project: &Project, stream: &str) -> Value {
+    let all = project.run(&["status", "-o", "json"]).ends_with(0).json();
+    all.as_array().unwrap().iter().find(|status| status["stream"] == stream).unwrap().clone()
+}
+
+#[test]
+fn finished_windows_are_folded_and_come_back_when_they_are_asked_for() {
+    let (server, project) = loaded();
+    server.pass_hours(5 * 24);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    server.pass_hours(48);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    for stream in ["orders", "payments"] {
+        let status = status_of(&project, &format!("shop.{stream}"));
+        let shown = receipts(&project, stream).len();
+        assert!(status["finished_windows"].as_u64().unwrap() >= 6, "{status}");
+        assert_eq!(status["visible_windows"], json!(shown), "{status}");
+        assert_eq!(status["reconciled_windows"], json!(shown), "{status}");
+    }
+    Oracle::new(&project, &server).agrees();
+    let asked = server.requests();
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    assert_eq!(server.requests(), asked);
+    let id = server.rows(Collection::Orders)[3]["id"].as_str().unwrap().to_owned();
+    server.set(Collection::Orders, &id, json!({ "total_minor": 4_712 }));
+    let range = ["--from", "2025-03-01", "--until", "2025-03-03"];
+    project.at_the_time_of(&server).run(&[&["backfill", "shop.orders"][..], &range].concat()).ends_with(0);
+    let readings = receipts(&project, "orders");
+    let first = readings[&day(1)].last().unwrap();
+    assert_eq!(first.0["reason"], json!("resync"));
+    Oracle::new(&project, &server).agrees();
+    assert_eq!(status_of(&project, "shop.orders")["visible_windows"], json!(readings.len()));
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0).says("nothing");
+    // A lost ledger knows nothing of intervals; what it makes says the same.
+    for file in std::fs::read_dir(project.path(".headwater")).unwrap() {
+        let path = file.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("ledger") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    project.run(&["ledger", "rebuild"]).ends_with(0);
+    project.at_the_time_of(&server).run(&["run"]).ends_with(0);
+    assert_eq!(receipts(&project, "orders").len(), readings.len(), "what was read is known");
+    Oracle::new(&project, &server).agrees();
+}

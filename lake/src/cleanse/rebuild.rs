@@ -1,6 +1,7 @@
 //! Makes a stream's cleansed tables again from raw: one commit on top of each log, before any other.
 //!
-//! What a table shows afterwards is decided by receipts alone. Where windows overlap, those that the log already shows stay, then
+//! A reading that was typed by another contract is run again under the present one first, as its window's next generation, so
+//! that no row passes a gate that it was never shown to. What a table shows afterwards is decided by receipts alone. Where windows overlap, those that the log already shows stay, then
 //! the newest reading wins; what stays uncovered and the source no longer keeps is cut from the parts of those that lost.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use crate::commit::{
     Change, CommitError, DeltaLog, Files, LiveFile, NewFile, TableSnapshot, generation_id, is_reading, new_file,
     rebuild_keyed, reopen, shown_generation, unchanged_rows, windows_of,
 };
-use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of};
+use crate::raw::{Reason, Receipt, Receipts, TypedFile, Verdict, data_generation, data_of};
 
 /// A commit is tried so often before the runner gives way.
 const TRIES_MAX: u32 = 8;
@@ -28,6 +29,12 @@ pub struct RebuildReport {
     pub beaten: Vec<Window>,
     /// Windows cut from the parts of beaten ones.
     pub cut: Vec<Window>,
+    /// Windows whose readings were run again, because another contract had typed them.
+    pub replayed: usize,
+    /// Of these, windows of which more records are in quarantine than before, with how many more.
+    pub quarantined: Vec<(Window, u64)>,
+    /// Rows of readings that are not the latest of their window, and that the present contract refuses.
+    pub left_out: u64,
     /// Rows of the stream's own table.
     pub rows: u64,
     /// The new version of each table.
@@ -54,6 +61,7 @@ pub async fn rebuild_cleansed(
     let log = reopen(lake, contract, parent).await?;
     let snapshot = log.snapshot().await?;
     report.cut = cut(lake, contract, decoders, &snapshot).await?;
+    replay_foreign(lake, contract, decoders, &snapshot, &mut report).await?;
     let mut tries = 0..TRIES_MAX;
     loop {
         let snapshot = log.snapshot().await?;
@@ -61,6 +69,7 @@ pub async fn rebuild_cleansed(
         let adds = gather(contract, &mut files, &chosen, parent, &snapshot, None).await?;
         if let Some(version) = show(lake, log.log(), &snapshot, parent, &adds, &chosen).await? {
             report.rows = adds.iter().map(|file| file.rows).sum();
+            report.left_out = left_out(contract, &files, &chosen, parent);
             report.versions.insert(parent.table.clone(), version);
             report.windows = chosen.len();
             report.beaten = beaten;
@@ -87,6 +96,63 @@ pub async fn rebuild_cleansed(
     }
     report.versions.extend(rebuild_keyed(lake, contract).await?);
     Ok(report)
+}
+
+/// Runs the readings again, as next generations, that another contract has typed. The gate judges them: what fails it is in
+/// quarantine and listed, and a window that it holds keeps the table as it is until a person decides.
+async fn replay_foreign(
+    lake: &Lake,
+    contract: &Arc<StreamContract>,
+    decoders: &dyn Decoders,
+    snapshot: &TableSnapshot,
+    report: &mut RebuildReport,
+) -> Result<(), CommitError> {
+    let digest = contract.digest();
+    let store = Receipts::new(&lake.zones.raw);
+    let mut held: Vec<(Window, String)> = Vec::new();
+    for (window, readings) in choose(lake, contract, snapshot).await?.0 {
+        let receipts = store.of_window(&contract.name, &window).await?;
+        let (Some(latest), Some(shown)) = (receipts.last().cloned(), readings.last()) else { continue };
+        if let Verdict::Held { reason } = &latest.verdict {
+            // What was held under the present contract waits for a person. What another one held says nothing of this one.
+            if latest.reason == Reason::Replay && latest.contract == digest {
+                held.push((window, reason.clone()));
+            }
+            continue;
+        }
+        if shown.contract == digest || shown.parts.is_empty() {
+            continue;
+        }
+        let parts = Parts { receipt: shown, files: &shown.parts };
+        let landed = begin_replay(lake, contract, &window, receipts, parts, decoders).await?.receipt;
+        report.replayed += 1;
+        if let Verdict::Held { reason } = &landed.verdict {
+            held.push((window, reason.clone()));
+        } else if let Some(more) =
+            landed.counts.quarantined.checked_sub(shown.counts.quarantined).filter(|more| *more > 0)
+        {
+            report.quarantined.push((window, more));
+        }
+    }
+    let Some((first, reason)) = held.first() else { return Ok(()) };
+    Err(CommitError::WouldBeHeld {
+        stream: contract.name.clone(),
+        windows: held.len(),
+        first: first.to_string(),
+        reason: reason.clone(),
+    })
+}
+
+/// Rows of earlier readings that the present contract refuses: those that were typed again and came to fewer.
+fn left_out(contract: &StreamContract, files: &Files<'_>, chosen: &Chosen, target: &Target) -> u64 {
+    let digest = contract.digest();
+    let readings = chosen.iter().flat_map(|(window, readings)| readings.iter().map(move |reading| (window, reading)));
+    let lost = readings.filter(|(_, reading)| reading.contract != digest).filter_map(|(window, reading)| {
+        let made = files.made.get(&(window.clone(), reading.generation))?;
+        let rows: u64 = made.iter().filter(|file| file.table == target.table).map(|file| file.rows).sum();
+        reading.counts.loaded.checked_sub(rows)
+    });
+    lost.sum()
 }
 
 fn next_try(tries: &mut std::ops::Range<u32>, target: &Target) -> Result<(), CommitError> {

@@ -12,7 +12,7 @@ use headwater_contract::{Bounds, Deletes, Digest16, Slice, StreamContract, Strea
 use crate::Lake;
 use crate::attempt::{AttemptError, Target, targets};
 use crate::commit::{CommitError, Live, TableSnapshot, find_log, keyed_agrees, keyed_targets};
-use crate::ledger::{Agreed, TableVersion, WindowRow};
+use crate::ledger::{Agreed, Finished, Folded, TableVersion, WindowRow};
 
 /// So many differences are named in an error.
 const NAMED_MAX: usize = 3;
@@ -30,6 +30,17 @@ pub enum Difference {
         least: u64,
         /// The most.
         most: u64,
+        /// Rows that the table shows.
+        found: u64,
+    },
+    /// Windows that are finished have another number of rows together.
+    Finished {
+        /// The table's path in its zone.
+        table: String,
+        /// Which windows.
+        windows: String,
+        /// Rows that they should have.
+        expected: u64,
         /// Rows that the table shows.
         found: u64,
     },
@@ -65,7 +76,7 @@ impl Difference {
     pub fn window(&self) -> Option<&Window> {
         match self {
             Self::Rows { window, .. } | Self::Generation { window, .. } => Some(window),
-            Self::FilesGone { .. } | Self::Keyed { .. } => None,
+            Self::Finished { .. } | Self::FilesGone { .. } | Self::Keyed { .. } => None,
         }
     }
 
@@ -73,6 +84,7 @@ impl Difference {
     pub fn table(&self) -> &str {
         match self {
             Self::Rows { table, .. }
+            | Self::Finished { table, .. }
             | Self::Generation { table, .. }
             | Self::FilesGone { table, .. }
             | Self::Keyed { table } => table,
@@ -88,6 +100,9 @@ impl fmt::Display for Difference {
             }
             Self::Rows { table, window, least, most, found } => {
                 write!(f, "{table} shows {found} rows of {window}, its receipts say {least} to {most}")
+            }
+            Self::Finished { table, windows, expected, found } => {
+                write!(f, "{table} shows {found} rows of {windows}, its receipts say {expected}")
             }
             Self::Generation { table, window, expected, found } => {
                 write!(f, "{table} shows generation {found} of {window}, and generation {expected} is committed")
@@ -166,6 +181,7 @@ pub async fn reconcile(
     before: Option<&ReconcileReport>,
 ) -> Result<ReconcileReport, CommitError> {
     let rows: Vec<WindowRow> = lake.ledger.coverage(&contract.name).await?;
+    let finished = lake.ledger.finished(&contract.name).await?;
     let known = lake.ledger.compared(&contract.name).await?;
     let known: BTreeMap<String, TableVersion> = known.into_iter().map(|seen| (seen.table.clone(), seen)).collect();
     let mut report = ReconcileReport::default();
@@ -184,6 +200,7 @@ pub async fn reconcile(
             report.differences.extend(expected.difference(row, target, place > 0, &live, found));
             shown.entry(row.window.clone()).or_default().insert(target.table.clone(), found);
         }
+        report.differences.extend(finished_rows(&rows, &finished, target, &live));
         report.see(target, &snapshot, &known);
     }
     for target in keyed_targets(lake, contract) {
@@ -207,6 +224,21 @@ pub async fn reconcile(
     }
     report.agreed = agreed;
     Ok(report)
+}
+
+/// The intervals of finished windows that do not show as many rows as they should.
+fn finished_rows(rows: &[WindowRow], finished: &[Finished], target: &Target, live: &Live) -> Vec<Difference> {
+    let kept: BTreeSet<&Window> = rows.iter().map(|row| &row.window).collect();
+    let folded = live.windows().into_iter().filter(|window| !kept.contains(*window));
+    let counted = folded.map(|window| (window, live.rows_of(window)));
+    let found = Folded::of(finished).tally(counted);
+    let differs = |(interval, found): (&Finished, u64)| {
+        // A child table that the contract gained was not there when the windows were folded.
+        let expected = *interval.rows.get(&target.table)?;
+        let (table, windows) = (target.folder.clone(), interval.name());
+        (found != expected).then_some(Difference::Finished { table, windows, expected, found })
+    };
+    finished.iter().zip(found).filter_map(differs).collect()
 }
 
 async fn compare_keyed(

@@ -1,8 +1,8 @@
 //! Looks for keys that two windows of a stream hold: then its kind is wrong, because its rows move.
 //!
 //! An order that is filed under the time of its last change is no event. Nothing is lost by the wrong kind, but both rows show.
-//! Only keys of windows that were just committed are looked for, among themselves and in the files nearest in time whose statistics
-//! leave it open; rows that move do so all the time, so a bounded look finds them soon.
+//! Only keys of windows that were just committed are looked for, the newest first, among themselves and in the files nearest in
+//! time whose statistics leave it open. Both are bounded: rows that move do so all the time, so the next look finds them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,13 +10,11 @@ use headwater_contract::{Digest16, StreamContract, StreamKind, Window};
 
 use crate::Lake;
 use crate::attempt::{AttemptError, Target, read_rows, targets};
-use crate::commit::{CommitError, DeltaLog, Live, LiveFile, PASS_KEYS, is_of_pass, key_columns, may_share};
+use crate::commit::{CommitError, DeltaLog, Live, LiveFile, PASS_KEYS, key_columns, may_share};
 use crate::typing::key_digests;
 
-/// Of more keys than this many passes hold, one pass looks at its share.
-const PASSES_MAX: u64 = 4;
-/// So many rows of other windows are looked at.
-const OTHER_ROWS_MAX: u64 = 1_000_000;
+/// So many rows of committed windows are looked at, and so many of others.
+const ROWS_MAX: u64 = PASS_KEYS;
 /// So many windows are named, and one more.
 const WINDOWS_MAX: usize = 8;
 
@@ -46,38 +44,43 @@ pub async fn shared_keys(
     let Some(log) = DeltaLog::open(&target.store, &target.folder).await? else { return Ok(shared) };
     let live = Live::of(&log.snapshot().await?, &target.folder)?;
     let names = key_columns(contract);
-    let new: Vec<(&Window, &LiveFile)> =
-        windows.iter().flat_map(|window| live.of_window(window).map(move |file| (window, file))).collect();
+    let newest = windows.iter().rev().flat_map(|window| live.of_window(window).map(move |file| (window, file)));
+    let new = bounded(newest);
     let others = nearest(contract, &live, windows, &new);
-    let passes = new.iter().map(|(_, file)| file.rows.unwrap_or(PASS_KEYS)).sum::<u64>().div_ceil(PASS_KEYS).max(1);
-    let looked = if passes <= PASSES_MAX { passes } else { 1 };
-    for pass in 0..looked {
-        let mut held: HashMap<Digest16, &Window> = HashMap::new();
-        let mut twice: HashSet<Digest16> = HashSet::new();
-        for (window, file) in &new {
-            keys_of(target, file, &names, |key| {
-                if is_of_pass(key, pass, passes) {
-                    let first = *held.entry(key).or_insert(window);
-                    if first != *window && twice.insert(key) {
-                        name(&mut shared.windows, [first, window]);
-                    }
-                }
-            })
-            .await?;
-        }
-        for (window, file) in &others {
-            keys_of(target, file, &names, |key| {
-                if let Some(first) = held.get(&key)
-                    && twice.insert(key)
-                {
-                    name(&mut shared.windows, [first, window]);
-                }
-            })
-            .await?;
-        }
-        shared.keys += twice.len() as u64;
+    let mut held: HashMap<Digest16, &Window> = HashMap::new();
+    let mut twice: HashSet<Digest16> = HashSet::new();
+    for (window, file) in &new {
+        keys_of(target, file, &names, |key| {
+            let first = *held.entry(key).or_insert(window);
+            if first != *window && twice.insert(key) {
+                name(&mut shared.windows, [first, window]);
+            }
+        })
+        .await?;
     }
+    for (window, file) in &others {
+        keys_of(target, file, &names, |key| {
+            if let Some(first) = held.get(&key)
+                && twice.insert(key)
+            {
+                name(&mut shared.windows, [first, window]);
+            }
+        })
+        .await?;
+    }
+    shared.keys = twice.len() as u64;
     Ok(shared)
+}
+
+/// As many of these files as have a bounded number of rows together; at least one.
+fn bounded<'a>(files: impl Iterator<Item = (&'a Window, &'a LiveFile)>) -> Vec<(&'a Window, &'a LiveFile)> {
+    let mut rows = 0_u64;
+    let is_within = |(_, file): &(&Window, &LiveFile)| {
+        let is_within = rows < ROWS_MAX;
+        rows = rows.saturating_add(file.rows.unwrap_or(ROWS_MAX));
+        is_within
+    };
+    files.take_while(is_within).collect()
 }
 
 fn name(named: &mut BTreeSet<Window>, pair: [&Window; 2]) {
@@ -110,13 +113,7 @@ fn nearest<'a>(
         let window = &compacted.path.first;
         by_distance.entry(distance(window)).or_default().push((window, &compacted.file));
     }
-    let mut rows = 0_u64;
-    let near = by_distance.into_values().flatten().filter(|(_, file)| may_hold(file));
-    near.take_while(|(_, file)| {
-        rows = rows.saturating_add(file.rows.unwrap_or(PASS_KEYS));
-        rows <= OTHER_ROWS_MAX
-    })
-    .collect()
+    bounded(by_distance.into_values().flatten().filter(|(_, file)| may_hold(file)))
 }
 
 fn start(window: &Window) -> Option<i64> {

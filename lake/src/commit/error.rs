@@ -42,6 +42,18 @@ pub enum CommitError {
         /// The stream that it belongs to.
         stream: StreamName,
     },
+    /// A rebuild under another contract would take rows from the table that a person has not decided about.
+    #[error("{windows} windows of `{stream}` are held under the present contract, such as {first}: {reason}")]
+    WouldBeHeld {
+        /// The stream.
+        stream: StreamName,
+        /// How many.
+        windows: usize,
+        /// The first of them.
+        first: String,
+        /// Why it is held.
+        reason: String,
+    },
     /// Tables show other rows than the receipts say.
     #[error("the tables of `{stream}` show other rows than its receipts say: {findings}")]
     Differs {
@@ -77,6 +89,7 @@ impl CommitError {
             Self::Rows(error) => Some(error),
             Self::FileGone { .. }
             | Self::LogGone { .. }
+            | Self::WouldBeHeld { .. }
             | Self::Differs { .. }
             | Self::Busy { .. }
             | Self::ForeignFile { .. } => None,
@@ -89,6 +102,7 @@ impl Explain for CommitError {
         match self {
             Self::FileGone { .. } => "typed-file-gone",
             Self::LogGone { .. } => "log-gone",
+            Self::WouldBeHeld { .. } => "rebuild-held",
             Self::Differs { .. } => "rows-differ",
             Self::Busy { .. } => "table-busy",
             Self::ForeignFile { .. } => "foreign-file",
@@ -100,7 +114,7 @@ impl Explain for CommitError {
         match self {
             Self::FileGone { .. } => ErrorKind::Unavailable,
             Self::Busy { .. } => ErrorKind::Parked,
-            Self::Differs { .. } => ErrorKind::Quality,
+            Self::Differs { .. } | Self::WouldBeHeld { .. } => ErrorKind::Quality,
             Self::ForeignFile { .. } | Self::LogGone { .. } => ErrorKind::Config,
             _ => self.inner().map_or(ErrorKind::Internal, Explain::kind),
         }
@@ -110,7 +124,7 @@ impl Explain for CommitError {
         match self {
             Self::FileGone { table, path } | Self::ForeignFile { table, path } => format!("table {table}, file {path}"),
             Self::Busy { table, .. } | Self::LogGone { table, .. } => format!("table {table}"),
-            Self::Differs { stream, .. } => stream.to_string(),
+            Self::Differs { stream, .. } | Self::WouldBeHeld { stream, .. } => stream.to_string(),
             _ => self.inner().map(Explain::place).unwrap_or_default(),
         }
     }
@@ -123,12 +137,18 @@ impl Explain for CommitError {
             Self::LogGone { stream, .. } | Self::Differs { stream, .. } => {
                 format!("run `headwater rebuild cleansed {stream}`: raw has everything")
             }
+            Self::WouldBeHeld { stream, .. } => format!(
+                "look at `headwater quarantine list {stream}`; mend the contract, or accept the windows, then rebuild again"
+            ),
             Self::Busy { .. } => "run again when the other writers are done".to_owned(),
             _ => self.inner().map(Explain::fix).unwrap_or_default(),
         }
     }
 
     fn committed(&self) -> String {
+        if matches!(self, Self::WouldBeHeld { .. }) {
+            return "the table shows what it showed; running again is safe".to_owned();
+        }
         let inner = self.inner().map(Explain::committed).filter(|text| !text.is_empty());
         inner.unwrap_or_else(|| "the readings are landed and nothing of them is lost; running again is safe".to_owned())
     }

@@ -36,7 +36,7 @@ pub(crate) use log::VACUUM;
 pub(crate) use marks::{find as find_log, reopen};
 pub(crate) use unchanged::{PASS_KEYS, may_share, unchanged_rows};
 pub(crate) use window_table::{
-    generation_id, is_of_pass, is_reading, key_columns, new_file, shown_generation, windows_of,
+    generation_id, is_reading, key_columns, new_file, shown_generation, txn_windows, windows_of,
 };
 
 use crate::Lake;

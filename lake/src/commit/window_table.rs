@@ -403,13 +403,18 @@ pub(crate) fn shown_generation(window: &Window, txns: &BTreeMap<String, i64>) ->
 
 /// The windows that a table's transactions name. Snapshots have none of their own.
 pub(crate) fn windows_of(snapshot: &TableSnapshot) -> BTreeSet<Window> {
+    txn_windows(&snapshot.txns)
+}
+
+/// The windows that these transactions name.
+pub(crate) fn txn_windows(txns: &BTreeMap<String, i64>) -> BTreeSet<Window> {
     let window = |app: &String| {
         let (slice, name) = app.split_once('/')?;
         Window::parse(Slice::named(decode_segment(slice)?), name)
             .ok()
             .filter(|window| encode_segment(window.slice.as_str()) == slice)
     };
-    snapshot.txns.keys().filter_map(window).collect()
+    txns.keys().filter_map(window).collect()
 }
 
 /// Windows that the parent's table shows in a later generation than the child's.

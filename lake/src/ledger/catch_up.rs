@@ -9,7 +9,7 @@ use futures::StreamExt;
 use headwater_contract::{Bounds, Slice, StreamName, Window};
 
 use crate::commit::shown_generation;
-use crate::ledger::{Lease, Ledger, LedgerError, Transactions, WindowRow};
+use crate::ledger::{Finished, Folded, Lease, Ledger, LedgerError, Transactions, WindowRow};
 use crate::raw::{Receipt, ReceiptError, Receipts};
 use crate::store::Store;
 
@@ -32,7 +32,8 @@ impl Ledger {
     ///
     /// [`LedgerError::Database`], or what the store said.
     pub async fn is_behind(&self, raw: &Store, stream: &StreamName) -> Result<bool, LedgerError> {
-        Ok(!self.unknown(&Receipts::new(raw), stream).await?.is_empty())
+        let (unknown, odd) = self.unknown(&Receipts::new(raw), stream).await?;
+        Ok(!unknown.is_empty() || !odd.is_empty())
     }
 
     /// Windows of which the ledger says that a table shows more than these transactions of it, each with what they say.
@@ -61,17 +62,29 @@ impl Ledger {
         Ok(receded)
     }
 
-    /// The windows of which raw holds a receipt that this ledger lacks.
-    async fn unknown(&self, receipts: &Receipts, stream: &StreamName) -> Result<Vec<Window>, LedgerError> {
+    /// The windows of which raw holds a receipt that this ledger lacks, and the intervals of which it holds more or fewer.
+    async fn unknown(
+        &self,
+        receipts: &Receipts,
+        stream: &StreamName,
+    ) -> Result<(Vec<Window>, Vec<Finished>), LedgerError> {
         let known: BTreeMap<Window, u64> = self
             .coverage(stream)
             .await?
             .into_iter()
             .filter_map(|row| Some((row.window, row.facts.standing?.generation)))
             .collect();
+        let finished = self.finished(stream).await?;
         let mut listed = receipts.windows(stream).await?;
-        listed.retain(|window, generations| generations.last() > known.get(window));
-        Ok(listed.into_keys().collect())
+        let folded = Folded::of(&finished);
+        let unkept = listed.iter().filter(|(window, _)| !known.contains_key(*window));
+        let found = folded.tally(unkept.map(|(window, generations)| (window, generations.len() as u64)));
+        listed.retain(|window, generations| {
+            let is_newer = generations.last() > known.get(window);
+            is_newer && (known.contains_key(window) || folded.place(window).is_none())
+        });
+        let odd = finished.into_iter().zip(found).filter(|(interval, found)| interval.receipts != *found);
+        Ok((listed.into_keys().collect(), odd.map(|(interval, _)| interval).collect()))
     }
 
     /// Takes over every receipt of the stream that this ledger lacks; `lease` is that of the stream.
@@ -81,7 +94,12 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`], [`LedgerError::Database`], or what the store said.
     pub async fn catch_up(&self, raw: &Store, lease: &Lease, stream: &StreamName) -> Result<CatchUp, LedgerError> {
         let receipts = Receipts::new(raw);
-        let reads = self.unknown(&receipts, stream).await?.into_iter().map(|window| {
+        let (mut unknown, odd) = self.unknown(&receipts, stream).await?;
+        if !odd.is_empty() {
+            self.unfold(raw, stream, &odd, None).await?;
+            unknown = self.unknown(&receipts, stream).await?.0;
+        }
+        let reads = unknown.into_iter().map(|window| {
             let receipts = &receipts;
             async move {
                 let all = receipts.of_window(stream, &window).await;

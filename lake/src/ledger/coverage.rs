@@ -104,10 +104,11 @@ impl Ledger {
     ///
     /// [`LedgerError::Database`], [`LedgerError::Corrupt`].
     pub async fn streams(&self) -> Result<Vec<StreamName>, LedgerError> {
-        let names: Vec<String> = sqlx::query_scalar("select distinct stream from windows order by stream")
-            .fetch_all(self.pool())
-            .await
-            .map_err(self.failed("read streams"))?;
+        let names: Vec<String> =
+            sqlx::query_scalar("select stream from windows union select stream from finished order by stream")
+                .fetch_all(self.pool())
+                .await
+                .map_err(self.failed("read streams"))?;
         let parse = |name: String| name.parse().map_err(|_| self.corrupt(format!("`{name}` is no stream")));
         names.into_iter().map(parse).collect()
     }
@@ -130,8 +131,14 @@ impl Ledger {
         let mut change = self.change("plan").await?;
         let held = self.held_by_others(&mut change, holding).await?;
         let mut rows = self.rows_in(&mut change, stream).await?;
+        let finished = self.finished_in(&mut change, stream).await?;
         let mut planned = Planned::default();
         for window in windows {
+            if let Some(fixed) = finished.values().find(|interval| interval.overlaps(window)) {
+                let range = fixed.range().map(|range| Window::range(window.slice.clone(), range));
+                planned.refused.push((window.clone(), range.unwrap_or_else(|| window.clone())));
+                continue;
+            }
             let is_held = |row: &WindowRow| held.iter().any(|unit| unit.covers(&Unit::window(stream, &row.window)));
             let rivals: Vec<Window> = rows
                 .values()
@@ -289,7 +296,7 @@ impl Ledger {
         .map_err(self.failed("write a window"))
     }
 
-    async fn forget(
+    pub(crate) async fn forget(
         &self,
         change: &mut Transaction<'static, Sqlite>,
         stream: &StreamName,

@@ -92,6 +92,11 @@ impl Ledger {
         transactions: &Transactions,
     ) -> Result<(), LedgerError> {
         let mut change = self.fenced(lease, stream, receipts.keys()).await?;
+        sqlx::query("delete from finished where stream = ?1")
+            .bind(stream.to_string())
+            .execute(&mut *change)
+            .await
+            .map_err(self.failed("note what a table shows"))?;
         for (window, fresh) in facts_of(receipts, transactions) {
             let known = self.facts_in(&mut change, stream, &window).await?;
             let Facts { failure, parked, resync_asked_at, resync_above, .. } = known;
@@ -108,7 +113,9 @@ impl Ledger {
     ) -> Result<Vec<Facts>, LedgerError> {
         let none = Transactions::new();
         let mut change = self.change("rebuild").await?;
-        sqlx::query("delete from windows").execute(&mut *change).await.map_err(self.failed("rebuild"))?;
+        for table in ["delete from windows", "delete from finished"] {
+            sqlx::query(table).execute(&mut *change).await.map_err(self.failed("rebuild"))?;
+        }
         let mut written = Vec::new();
         for (stream, windows) in lake {
             let known = facts_of(windows, transactions.get(stream).unwrap_or(&none));
@@ -123,7 +130,10 @@ impl Ledger {
 }
 
 /// What receipts and transactions say of a stream's windows.
-fn facts_of(windows: &BTreeMap<Window, Vec<Receipt>>, transactions: &Transactions) -> BTreeMap<Window, Facts> {
+pub(crate) fn facts_of(
+    windows: &BTreeMap<Window, Vec<Receipt>>,
+    transactions: &Transactions,
+) -> BTreeMap<Window, Facts> {
     let mut facts: BTreeMap<Window, Facts> = BTreeMap::new();
     for (window, receipts) in windows {
         let standing = Standing::of(receipts);

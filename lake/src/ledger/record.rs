@@ -24,6 +24,10 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let Some(standing) = Standing::of(receipts) else { return Ok(()) };
         let mut change = self.fenced(lease, stream, [window]).await?;
+        // Who reads a finished window again has unfolded it before.
+        if self.is_finished(&mut change, stream, window).await? {
+            return Ok(());
+        }
         let mut facts = self.facts_in(&mut change, stream, window).await?;
         facts.land(standing);
         self.write(&mut change, stream, window, &facts).await?;
@@ -44,6 +48,9 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut change = self.fenced(lease, stream, windows.iter().map(|(window, _)| window)).await?;
         for (window, generation) in windows {
+            if self.is_finished(&mut change, stream, window).await? {
+                continue;
+            }
             let mut facts = self.facts_in(&mut change, stream, window).await?;
             facts.committed = facts.committed.max(Some(*generation));
             facts.closed = None;
@@ -163,7 +170,8 @@ impl Ledger {
         facts.closed = Some(WindowState::Split);
         self.write(&mut change, stream, window, &facts).await?;
         for piece in pieces {
-            self.write(&mut change, stream, piece, &Facts::default()).await?;
+            let cut = Facts { is_piece: true, ..Facts::default() };
+            self.write(&mut change, stream, piece, &cut).await?;
         }
         change.commit().await.map_err(self.failed("split a window"))
     }
@@ -248,6 +256,7 @@ impl Facts {
         self.standing = Some(standing);
         self.failure = None;
         self.parked = None;
+        self.is_piece = false;
         // A reading fixes the bounds; only a commit of others, which came first, stands above it.
         if self.closed != Some(WindowState::Beaten) {
             self.closed = None;

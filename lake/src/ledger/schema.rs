@@ -43,7 +43,8 @@ create table runs (
 ) strict, without rowid;
 ";
 
-/// The version of each table that was compared with the receipts last and agreed, and keys that two windows of a stream hold.
+/// The version of each table that was compared with the receipts last and agreed, keys that two windows of a stream hold, and
+/// merged intervals of finished windows: positions are microseconds since 1970, or numbers of links.
 const STEP_2: &str = "
 create table compared (
     stream text not null,
@@ -51,6 +52,20 @@ create table compared (
     table_id text not null,
     version integer not null,
     primary key (stream, name)
+) strict, without rowid;
+
+create table finished (
+    stream text not null,
+    slice text not null,
+    shape text not null,
+    first integer not null,
+    until integer not null,
+    windows integer not null,
+    receipts integer not null,
+    rows text not null,
+    read_ms integer not null,
+    age_ms integer not null,
+    primary key (stream, slice, shape, first)
 ) strict, without rowid;
 
 create table shared_keys (

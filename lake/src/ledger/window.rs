@@ -335,6 +335,9 @@ pub struct Facts {
     /// asked for from the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync_above: Option<u64>,
+    /// It was cut from a window that was too large, and keeps its bounds until it is read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_piece: bool,
     /// Why another window, or none, stands for its range: split, expired at the source, beaten or superseded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<WindowState>,

@@ -62,6 +62,7 @@ fn known(from: i64, until: i64, read_at: Option<i64>) -> Known {
         read_at: read_at.map(at),
         held: None,
         is_visible: true,
+        is_piece: false,
         is_beaten: false,
         failure: None,
         token_out: None,
@@ -93,6 +94,31 @@ fn shown(out: &SlicePlan) -> Vec<String> {
 fn nothing_is_due_before_it_has_settled() {
     assert_eq!(shown(&run(policy(3_600, 60, 0, &[]), vec![], ask(3_659, None))), [""; 0]);
     assert_eq!(shown(&run(policy(3_600, 60, 0, &[]), vec![], ask(3_660, None))), ["0-3600 First"]);
+}
+
+#[test]
+fn a_range_is_halved_where_the_source_can_cut_and_no_finer() {
+    let cut = |from, until, step| {
+        halves(range(from, until), Span::seconds(step))
+            .map(|both| both.map(|half| (half.from().timestamp(), half.until().timestamp())))
+    };
+    assert_eq!(cut(0, 1, 1), None);
+    assert_eq!(cut(0, 60, 60), None);
+    assert_eq!(cut(30, 60, 60), None);
+    assert_eq!(cut(0, 2, 1), Some([(0, 1), (1, 2)]));
+    assert_eq!(cut(0, DAY, 3_600), Some([(0, DAY / 2), (DAY / 2, DAY)]));
+    assert_eq!(cut(0, 180, 60), Some([(0, 60), (60, 180)]));
+    assert_eq!(cut(50, 130, 60), Some([(50, 60), (60, 130)]));
+}
+
+#[test]
+fn pieces_of_a_window_that_was_too_large_keep_their_bounds_until_they_are_read() {
+    let piece = |from, until| Known { has_receipt: false, read_at: None, is_piece: true, ..known(from, until, None) };
+    let out = run(policy(3_600, 0, 0, &[]), vec![piece(0, 900), piece(900, 3_600)], ask(7_200, None));
+    assert_eq!(shown(&out), ["0-900 First", "900-3600 First", "3600-7200 First"]);
+    let read = Known { has_receipt: true, read_at: Some(at(7_200)), ..piece(0, 900) };
+    let out = run(policy(3_600, 0, 0, &[]), vec![read, piece(900, 3_600)], ask(7_200, None));
+    assert_eq!(shown(&out), ["900-3600 First", "3600-7200 First"]);
 }
 
 #[test]

@@ -144,3 +144,54 @@ async fn a_reread_under_a_mended_contract_is_never_unchanged() {
         assert_eq!(receipt.same_as, Some(2), "{kind}");
     }
 }
+
+/// The contract with a check that only `good` values pass.
+fn strict(kind: StreamKind, max_quarantined: f64) -> Arc<StreamContract> {
+    let mut contract = StreamContract { max_quarantined, max_removed: 1.0, ..orders(kind) };
+    contract.columns[2].checks.push(headwater_contract::Check::OneOf(vec!["good".to_owned()]));
+    Arc::new(contract)
+}
+
+#[tokio::test]
+async fn a_rebuild_under_another_contract_passes_its_gate() {
+    for kind in [StreamKind::Restating, StreamKind::Mutable] {
+        let (world, loose) = (World::new().await, Arc::new(orders(kind)));
+        let lines = [order(1, 1, "good", &[("p", 1)]), order(2, 2, "bad", &[("q", 1)]), order(3, 3, "good", &[])];
+        world.read_and_commit(&loose, &day(0), &lines).await;
+        world.read_and_commit(&loose, &day(1), &[order(4, 25, "good", &[("r", 1)])]).await;
+        let strict = strict(kind, 0.5);
+        let report = rebuild_cleansed(&world.lake, &strict, &Lines).await.unwrap();
+        assert_eq!((report.replayed, report.quarantined), (2, vec![(day(0), 1)]), "{kind}");
+        assert_eq!(world.rows(&strict, "orders", &["id"]).await, ["1", "3", "4"], "{kind}");
+        assert_eq!(world.rows(&strict, "order_lines", &["order_id", "sku"]).await, ["1|p", "4|r"], "{kind}");
+        let rows = crate::quarantine::records(&world.lake, &strict.name, &day(0), 10).await.unwrap();
+        assert!(rows.len() == 1 && rows[0].record.contains("bad"), "the row that fails is listed with its bytes");
+        assert!(!world.commit(&strict, &[day(0), day(1)]).await.has_written());
+        let again = rebuild_cleansed(&world.lake, &strict, &Lines).await.unwrap();
+        assert_eq!((again.replayed, again.quarantined.len()), (0, 0), "{kind}: one contract, one replay");
+        // The contract is mended again: nothing was lost.
+        rebuild_cleansed(&world.lake, &loose, &Lines).await.unwrap();
+        assert_eq!(world.rows(&loose, "orders", &["id"]).await, ["1", "2", "3", "4"], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_that_a_gate_holds_leaves_the_table_until_a_person_decides() {
+    let (world, loose) = (World::new().await, Arc::new(orders(StreamKind::Restating)));
+    let lines = [order(1, 1, "good", &[]), order(2, 2, "bad", &[("q", 1)])];
+    world.read_and_commit(&loose, &day(0), &lines).await;
+    world.read_and_commit(&loose, &day(1), &[order(4, 25, "good", &[])]).await;
+    let strict = strict(StreamKind::Restating, 0.1);
+    for _ in 0..2 {
+        let error = rebuild_cleansed(&world.lake, &strict, &Lines).await.unwrap_err();
+        assert_eq!(
+            (headwater_contract::Explain::code(&error), error.to_string().contains(&day(0).name())),
+            ("rebuild-held", true)
+        );
+        assert_eq!(world.rows(&loose, "orders", &["id", "v"]).await, ["1|good", "2|bad", "4|good"]);
+        assert_eq!(world.rows(&loose, "order_lines", &["order_id", "sku"]).await, ["2|q"]);
+    }
+    crate::quarantine::accept(&world.lake, &strict, &day(0)).await.unwrap();
+    rebuild_cleansed(&world.lake, &strict, &Lines).await.unwrap();
+    assert_eq!(world.rows(&strict, "orders", &["id", "v"]).await, ["1|good", "4|good"]);
+}
