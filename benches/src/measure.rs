@@ -43,9 +43,9 @@ pub(crate) fn run(program: &Path, arguments: &[&str], folder: &Path) -> Fallible
     let mut cost = Cost { wall_seconds: 0.0, cpu_seconds: 0.0, peak_megabytes: 0.0 };
     let status = loop {
         // A process that has ended and was not waited for still tells its CPU time, so the last look misses nothing of it.
-        let (status, stat) = (text(&format!("{process}/status")), text(&format!("{process}/stat")));
-        cost.peak_megabytes = peak_megabytes(&status).unwrap_or(cost.peak_megabytes);
-        cost.cpu_seconds = cpu_seconds(&stat).unwrap_or(cost.cpu_seconds);
+        let (memory, times) = (text(&format!("{process}/status")), text(&format!("{process}/stat")));
+        cost.peak_megabytes = peak_megabytes(&memory).unwrap_or(cost.peak_megabytes);
+        cost.cpu_seconds = cpu_seconds(&times).unwrap_or(cost.cpu_seconds);
         if let Some(status) = child.try_wait()? {
             break status;
         }

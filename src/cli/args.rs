@@ -245,7 +245,7 @@ pub struct VerifyArgs {
     /// The connector's name, or the path of its manifest
     #[arg(required_unless_present = "all")]
     pub name: Option<String>,
-    /// The API description: OpenAPI 3 or Swagger 2, JSON or YAML
+    /// The API description: `OpenAPI` 3 or Swagger 2, JSON or YAML
     #[arg(long, value_name = "FILE", required_unless_present = "all")]
     pub spec: Option<PathBuf>,
     /// An older description: says what changed since for the connector's streams

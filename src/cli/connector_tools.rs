@@ -114,6 +114,7 @@ pub(crate) fn new(desk: &Desk, name: &str) -> Ended {
     Ok(0)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
 pub(crate) fn schema(desk: &Desk) -> Ended {
     let text = serde_json::to_string_pretty(&json_schema()).unwrap_or_default();
     desk.output.line(&text);

@@ -85,7 +85,7 @@ pub async fn execute(cli: Cli, environment: Environment, stop: Stop) -> u8 {
     let output = Output { format: cli.global.output, is_quiet: cli.global.quiet };
     log_to_stderr(cli.global.verbose);
     let desk = Desk { global: cli.global, output, environment, stop };
-    let ended = dispatch(&desk, cli.command).await;
+    let ended = Box::pin(dispatch(&desk, cli.command)).await;
     match ended {
         Ok(code) => code,
         Err(failure) => {

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Slice, TimeRange, Window};
 
 /// One window as the ledger knows it.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude one another")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     /// The window; its bounds are those of its receipt where it has one.

@@ -276,9 +276,9 @@ impl StreamWork<'_> {
             after = plan_stream(&lake.ledger, self.open, self.stream, self.ask).await?;
         }
         desk.committer.record(self.house, complete_until(&after)).await?;
-        let committed = desk.committer.committed();
+        let shown = desk.committer.committed();
         report.waiting.extend(after.waiting().map(waiting_text));
-        report.warnings.extend(look_for_shared_keys(lake, &self.stream.contract, lease, &committed).await?);
+        report.warnings.extend(look_for_shared_keys(lake, &self.stream.contract, lease, &shown).await?);
         if let Some(listed) = listed {
             listed.settle(lake, lease).await?;
         }

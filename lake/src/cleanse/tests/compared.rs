@@ -188,9 +188,9 @@ async fn of_lists_only_the_newest_shows_rows_and_of_a_chain_every_link_does() {
     let links = [(0, ""), (1, "a")].map(|(number, token)| Window::link(Slice::whole(), number, token));
     let mut before = None;
     for (link, token) in links.iter().zip(["a", "b"]) {
-        let lines = plain(0..2, 1);
-        let attempt = world.begin(&contract, link, &lines, Some(token)).await;
-        world.finish(attempt, &lines, Some(token)).await;
+        let sent = plain(0..2, 1);
+        let attempt = world.begin(&contract, link, &sent, Some(token)).await;
+        world.finish(attempt, &sent, Some(token)).await;
         assert_eq!(world.show(&contract, std::slice::from_ref(link)).await.differences, []);
         before = before.or(Some(world.snapshot(&contract, "orders__versions").await));
     }
