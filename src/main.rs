@@ -19,10 +19,6 @@ const TERMINATED: u8 = 143;
 /// How many heaps glibc keeps.
 const ARENAS: &str = "MALLOC_ARENA_MAX";
 
-/// Threads for work that blocks: encoding, files, SQL. Each keeps memory of its own that it freed, so many of them cost more than they
-/// bring; none waits for another, so few are enough.
-const BLOCKING_THREADS: usize = 6;
-
 /// A run that was asked to stop has this long to finish what is in flight.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -38,11 +34,10 @@ fn main() -> ExitCode {
     let program = std::env::current_exe().unwrap_or_default();
     let environment = Environment::new(variables, folder, user).with_program(program);
 
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
-            Ok(runtime) => runtime,
-            Err(error) => return cli::cannot_start(&error),
-        };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::cannot_start(&error),
+    };
     let stop = Stop::new();
     let code = runtime.block_on(async {
         tokio::select! {
