@@ -3,20 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_contract::{Digest16, StreamName, Window};
-use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
 
 use crate::ledger::{Lease, Ledger, LedgerError};
 
 /// A version of a table.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableVersion {
     /// The table's name within the source.
-    #[sqlx(rename = "name")]
     pub table: String,
     /// The id that its log gives it.
     pub table_id: String,
     /// The version of its log.
     pub version: i64,
+}
+
+impl FromRow<'_, SqliteRow> for TableVersion {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { table: row.try_get("name")?, table_id: row.try_get("table_id")?, version: row.try_get("version")? })
+    }
 }
 
 /// A window whose rows in the tables are those of its receipts.

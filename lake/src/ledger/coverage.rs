@@ -7,20 +7,32 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use headwater_contract::{Bounds, Slice, StreamName, TimeRange, Window};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row, Sqlite, Transaction};
 
 use crate::ledger::lease::{Lease, Stage, Unit};
 use crate::ledger::window::{Facts, WindowRow, WindowState};
 use crate::ledger::{Ledger, LedgerError};
 
 /// A row of `windows` as the database gives it.
-#[derive(FromRow)]
 pub(crate) struct StoredRow {
     stream: String,
     slice: String,
     window: String,
     facts: String,
     updated_ms: i64,
+}
+
+impl FromRow<'_, SqliteRow> for StoredRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            stream: row.try_get("stream")?,
+            slice: row.try_get("slice")?,
+            window: row.try_get("window")?,
+            facts: row.try_get("facts")?,
+            updated_ms: row.try_get("updated_ms")?,
+        })
+    }
 }
 
 /// What became of windows that were to be planned.

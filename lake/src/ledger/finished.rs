@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Bounds, Slice, StreamName, TimeRange, Window};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row, Sqlite, Transaction};
 
 use crate::commit::txn_windows;
 use crate::ledger::rebuild::facts_of;
@@ -63,7 +64,6 @@ pub struct Finished {
 }
 
 /// A row of `finished` as the database gives it.
-#[derive(FromRow)]
 struct StoredInterval {
     slice: String,
     shape: String,
@@ -74,6 +74,22 @@ struct StoredInterval {
     rows: String,
     read_ms: i64,
     age_ms: i64,
+}
+
+impl FromRow<'_, SqliteRow> for StoredInterval {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            slice: row.try_get("slice")?,
+            shape: row.try_get("shape")?,
+            first: row.try_get("first")?,
+            until: row.try_get("until")?,
+            windows: row.try_get("windows")?,
+            receipts: row.try_get("receipts")?,
+            rows: row.try_get("rows")?,
+            read_ms: row.try_get("read_ms")?,
+            age_ms: row.try_get("age_ms")?,
+        })
+    }
 }
 
 /// Where a window lies among those of its slice; `None` where its bounds are finer than a position.

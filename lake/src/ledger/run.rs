@@ -1,7 +1,8 @@
 //! Runs: when, by which command, how they ended, and what each window came to.
 
 use chrono::{DateTime, Utc};
-use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
 use ulid::Ulid;
 
 use crate::ledger::{Ledger, LedgerError};
@@ -23,7 +24,6 @@ pub struct RunRow {
     pub report: Option<serde_json::Value>,
 }
 
-#[derive(FromRow)]
 struct StoredRun {
     run: String,
     command: String,
@@ -31,6 +31,19 @@ struct StoredRun {
     finished_ms: Option<i64>,
     outcome: Option<String>,
     report: Option<String>,
+}
+
+impl FromRow<'_, SqliteRow> for StoredRun {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            run: row.try_get("run")?,
+            command: row.try_get("command")?,
+            started_ms: row.try_get("started_ms")?,
+            finished_ms: row.try_get("finished_ms")?,
+            outcome: row.try_get("outcome")?,
+            report: row.try_get("report")?,
+        })
+    }
 }
 
 impl Ledger {
