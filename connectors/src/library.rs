@@ -7,14 +7,8 @@ use std::sync::Arc;
 use crate::connector::{Connector, ConnectorInfo};
 use crate::manifest::ManifestError;
 
-/// The manifests in the binary: file name and text.
-const EMBEDDED: [(&str, &str); 5] = [
-    ("datasette.yaml", include_str!("../manifests/datasette.yaml")),
-    ("github.yaml", include_str!("../manifests/github.yaml")),
-    ("hubspot.yaml", include_str!("../manifests/hubspot.yaml")),
-    ("sandbox.yaml", include_str!("../manifests/sandbox.yaml")),
-    ("stripe.yaml", include_str!("../manifests/stripe.yaml")),
-];
+/// The manifests in the binary, which are the files in `manifests/`: file name and text.
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
 
 /// All connectors that a project can name.
 #[derive(Clone, Debug)]
@@ -35,7 +29,7 @@ impl Library {
 
     /// The file names and texts in the binary, for `lint` and generated pages.
     pub fn embedded_texts() -> impl Iterator<Item = (&'static str, &'static str)> {
-        EMBEDDED.into_iter()
+        EMBEDDED.iter().copied()
     }
 
     /// Adds the manifests of a folder; a folder that does not exist adds none. A manifest's file is named after its connector.
