@@ -2,7 +2,7 @@
 
 use headwater_connectors::auth::login::{LoginPrompt, LoginWay};
 use headwater_connectors::auth::{FileTokenStore, TokenStore};
-use headwater_contract::ErrorKind;
+use headwater_contract::{ErrorKind, SourceName};
 use serde_json::json;
 
 use crate::cli::Desk;
@@ -26,8 +26,7 @@ async fn login(desk: &Desk, source: &str, device: bool) -> Ended {
         let ways = open.source.login_ways();
         let wanted = if device { LoginWay::Device } else { LoginWay::Browser };
         let Some(way) = ways.iter().copied().find(|way| *way == wanted).or_else(|| ways.first().copied()) else {
-            desk.output.always(format!("`{}` asks nobody's consent: its credentials stand in its settings", open.name));
-            return Ok(ErrorKind::Config.exit_code());
+            return Ok(asks_nobody(desk, &open.name));
         };
         let output = desk.output;
         let tell = move |prompt: LoginPrompt<'_>| match prompt {
@@ -62,9 +61,18 @@ async fn list(desk: &Desk) -> Ended {
 async fn revoke(desk: &Desk, source: &str) -> Ended {
     let house = desk.open().await?;
     for open in house.sources(&[source.to_owned()])? {
+        if open.source.login_ways().is_empty() {
+            return Ok(asks_nobody(desk, &open.name));
+        }
         let text =
             if open.source.logout().await? { "given back and forgotten" } else { "there was nothing to give back" };
         desk.output.note(format!("{}: {text}", open.name));
     }
     Ok(0)
+}
+
+/// Says that a source has no login to speak of.
+fn asks_nobody(desk: &Desk, source: &SourceName) -> u8 {
+    desk.output.always(format!("`{source}` asks nobody's consent: its credentials stand in its settings"));
+    ErrorKind::Config.exit_code()
 }

@@ -128,7 +128,11 @@ fn write_new(desk: &Desk, path: &Path, text: &str) -> Result<(), Failure> {
         fs_err::create_dir_all(folder).map_err(ProjectError::from)?;
     }
     let mut options = fs_err::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).open(&path).map_err(ProjectError::from)?;
+    let opened = options.write(true).create_new(true).open(&path);
+    let mut file = opened.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => ProjectError::Exists { path: path.display().to_string() },
+        _ => ProjectError::from(error),
+    })?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(ProjectError::from)?;
     desk.output.line(&path.display().to_string());
     Ok(())

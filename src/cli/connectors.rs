@@ -1,5 +1,7 @@
 //! `headwater connectors`: what can be read, and how well it is described.
 
+use headwater_connectors::docs::listed;
+use headwater_connectors::verify::Evidence;
 use headwater_connectors::{Connector, Library, lint};
 use headwater_contract::ErrorKind;
 use serde_json::json;
@@ -29,9 +31,11 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
 #[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
 fn list(desk: &Desk, library: &Library) -> Ended {
     let built_in: Vec<&str> = Library::embedded_texts().map(|(file, _)| file).collect();
-    let mut rows = vec![["connector", "title", "streams", "from"].map(String::from).to_vec()];
-    let mut listed = Vec::new();
-    for info in library.list() {
+    let head = ["connector", "title", "category", "streams", "auth", "api", "evidence", "described", "from"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    let mut values = Vec::new();
+    for connector in library.names().filter_map(|name| library.get(name).ok()) {
+        let (info, known) = (connector.info(), listed(&connector, Evidence::embedded()));
         let is_built_in = built_in.contains(&info.origin.as_str());
         let hides = built_in.contains(&format!("{}.yaml", info.name).as_str());
         let from = match (is_built_in, hides) {
@@ -39,18 +43,27 @@ fn list(desk: &Desk, library: &Library) -> Ended {
             (false, true) => "this project (instead of ours)".to_owned(),
             (false, false) => "this project".to_owned(),
         };
-        let streams = if info.streams.is_empty() {
-            format!("{} templates", info.templates.len())
-        } else {
-            info.streams.len().to_string()
-        };
-        rows.push(vec![info.name.clone(), info.title.clone(), streams, from.clone()]);
-        listed.push(json!({
-            "name": info.name, "title": info.title, "docs": info.docs, "from": from, "origin": info.origin,
+        values.push(json!({
+            "name": info.name, "title": info.title, "docs": info.docs, "category": info.category, "auth": info.auth,
+            "api_version": info.api_version, "evidence": known.standings, "described_on": known.described_on,
+            "not_published": known.not_published, "assumed": known.assumed, "from": from, "origin": info.origin,
             "streams": info.streams.iter().map(|stream| &stream.name).collect::<Vec<_>>(), "templates": info.templates,
         }));
+        rows.push(vec![
+            info.name,
+            info.title,
+            info.category.unwrap_or_default(),
+            known.streams,
+            info.auth,
+            info.api_version.unwrap_or_default(),
+            known.evidence,
+            known.described_on.unwrap_or_default(),
+            from,
+        ]);
     }
-    desk.output.data(&listed, || table(&rows));
+    let streams: usize = values.iter().filter_map(|value| value["streams"].as_array()).map(Vec::len).sum();
+    let text = || format!("{}\n{} connectors, {streams} streams", table(&rows).trim_end(), rows.len() - 1);
+    desk.output.data(&values, text);
     let broken = library.broken();
     for error in &broken {
         desk.output.note(headwater_contract::Report(error));

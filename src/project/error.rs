@@ -70,7 +70,7 @@ pub enum ProjectError {
         /// What is wrong.
         problem: String,
     },
-    /// `init` never overwrites.
+    /// A file that is there is never written over.
     #[error("`{path}` is already there")]
     Exists {
         /// The file.
@@ -130,7 +130,7 @@ impl Explain for ProjectError {
             Self::Unknown { what, known, .. } if known.is_empty() => format!("add a {what} to the project"),
             Self::Unknown { known, .. } => format!("write one of: {}", known.join(", ")),
             Self::Contradiction { .. } => "mend the setting".into(),
-            Self::Exists { .. } => "choose an empty folder".into(),
+            Self::Exists { .. } => "choose another place, or move it away first".into(),
             Self::Io { .. } => "check the path and its permissions".into(),
         }
     }

@@ -20,4 +20,5 @@ mod owners;
 mod rebuild;
 mod retail;
 mod stores;
+mod tools;
 mod windows;

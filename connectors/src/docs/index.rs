@@ -2,22 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::words::{cell, unknowns, variant};
 use crate::connector::Connector;
 use crate::library::Library;
 use crate::manifest::{ManifestError, StreamManifest};
 use crate::verify::{Counts, Evidence, Standing};
 
-/// One line of the index.
-struct Line {
-    name: String,
-    title: String,
-    streams: String,
-    kinds: String,
-    auth: String,
-    evidence: String,
-    unknowns: (usize, usize),
-    standings: BTreeMap<Standing, usize>,
+/// What a document without a date says of it.
+const UNDATED: &str = "undated";
+
+/// How one connector stands, as `INDEX.md` and `connectors list` say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// The product's name.
+    pub title: String,
+    /// How many streams and templates.
+    pub streams: String,
+    /// The kinds of its streams.
+    pub kinds: String,
+    /// How requests prove who sends them.
+    pub auth: String,
+    /// How many streams are known how well.
+    pub evidence: String,
+    /// The newest document that its evidence rests on; `None` where none is dated.
+    pub described_on: Option<String>,
+    /// Facts that the vendor does not publish.
+    pub not_published: usize,
+    /// Facts that are assumed with a reason.
+    pub assumed: usize,
+    /// How many streams are known how well, by standing.
+    pub standings: BTreeMap<Standing, usize>,
 }
 
 /// Writes `INDEX.md` from manifests and what is known of them.
@@ -26,14 +44,13 @@ struct Line {
 ///
 /// [`ManifestError`] when a manifest of the library cannot be read.
 pub fn index(library: &Library, evidence: &Evidence) -> Result<String, ManifestError> {
-    let mut by_category: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let mut by_category: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
     let mut by_shape: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut streams_count = 0;
     for name in library.names() {
         let connector = library.get(name)?;
         let manifest = connector.manifest();
-        let all = manifest.streams.iter().chain(manifest.templates.iter());
-        let streams: Vec<StreamManifest> = all.map(|(_, own)| connector.with_defaults(own.clone())).collect();
+        let streams = whole_streams(&connector);
         streams_count += manifest.streams.iter().len();
         for stream in &streams {
             let shape = stream.pagination.as_ref().map_or_else(|| "none".to_owned(), variant);
@@ -44,12 +61,24 @@ pub fn index(library: &Library, evidence: &Evidence) -> Result<String, ManifestE
             }
         }
         let category = manifest.category.clone().unwrap_or_else(|| "other".to_owned());
-        by_category.entry(category).or_default().push(line(&connector, &streams, evidence));
+        by_category.entry(category).or_default().push(listed_as(&connector, &streams, evidence));
     }
     Ok(write(&by_category, &by_shape, streams_count))
 }
 
-fn line(connector: &Connector, streams: &[StreamManifest], evidence: &Evidence) -> Line {
+/// How a connector stands.
+pub fn listed(connector: &Connector, evidence: &Evidence) -> Listed {
+    listed_as(connector, &whole_streams(connector), evidence)
+}
+
+/// Its streams and templates, with the defaults that all of them share.
+fn whole_streams(connector: &Connector) -> Vec<StreamManifest> {
+    let manifest = connector.manifest();
+    let all = manifest.streams.iter().chain(manifest.templates.iter());
+    all.map(|(_, own)| connector.with_defaults(own.clone())).collect()
+}
+
+fn listed_as(connector: &Connector, streams: &[StreamManifest], evidence: &Evidence) -> Listed {
     let info = connector.info();
     let mut kinds: Vec<String> = Vec::new();
     for stream in streams {
@@ -82,26 +111,32 @@ fn line(connector: &Connector, streams: &[StreamManifest], evidence: &Evidence) 
         (0, templates) => format!("{templates} templates"),
         (streams, templates) => format!("{streams}, {templates} templates"),
     };
-    Line {
+    let dates =
+        known.into_iter().flat_map(|known| known.streams.values()).filter_map(|stream| stream.document.as_ref());
+    let described_on = dates.map(|document| &document.date).filter(|date| *date != UNDATED).max().cloned();
+    let (not_published, assumed) = unknowns(connector.manifest(), streams);
+    Listed {
         name: info.name,
         title: info.title,
         streams: streams_text,
         kinds: kinds.join(", "),
         auth: info.auth,
         evidence: summary,
-        unknowns: unknowns(connector.manifest(), streams),
+        described_on,
+        not_published,
+        assumed,
         standings,
     }
 }
 
 fn write(
-    by_category: &BTreeMap<String, Vec<Line>>,
+    by_category: &BTreeMap<String, Vec<Listed>>,
     by_shape: &BTreeMap<String, Vec<String>>,
     streams: usize,
 ) -> String {
     let lines = || by_category.values().flatten();
     let sum = |standing: Standing| lines().filter_map(|line| line.standings.get(&standing)).sum::<usize>();
-    let unknowns = lines().fold((0, 0), |sum, line| (sum.0 + line.unknowns.0, sum.1 + line.unknowns.1));
+    let unknowns = lines().fold((0, 0), |sum, line| (sum.0 + line.not_published, sum.1 + line.assumed));
     let mut text = String::from("# Connectors\n\n");
     text.push_str(
         "Generated from the manifests and `evidence.json`: `UPDATE=1 cargo test -p headwater-connectors generated`.\n\n",
@@ -136,8 +171,8 @@ fn write(
                 line.kinds,
                 line.auth,
                 line.evidence,
-                line.unknowns.0,
-                line.unknowns.1
+                line.not_published,
+                line.assumed
             ));
         }
     }

@@ -5,7 +5,7 @@ mod page;
 mod skeleton;
 mod words;
 
-pub use index::index;
+pub use index::{Listed, index, listed};
 pub use page::page;
 pub use skeleton::{SkeletonError, skeleton};
 

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod arrows;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod manifests;
