@@ -148,7 +148,7 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { streams_at_once: 3, windows_at_once: 2, window_records: 20_000_000, part_mib: 64, grace_seconds: 30 }
+        Self { streams_at_once: 3, windows_at_once: 2, window_records: 20_000_000, part_mib: 32, grace_seconds: 30 }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::zones::layout::{CompactedPath, TypedPath, compacted_path, typed_path}
 
 /// A file is closed at about this size, so that whoever reads one whole needs no more memory.
 const FILE_BYTES: usize = 128 << 20;
+/// Bytes of a page and of a dictionary, each of which a column keeps one of until it is full: they are what an open file costs.
+const PAGE_BYTES: usize = 256 << 10;
 /// Bytes of a maximum that a statistic keeps.
 const STATISTIC_BYTES: usize = 32;
 
@@ -103,6 +105,8 @@ pub(crate) fn properties() -> WriterProperties {
     let column = |name: &str| ColumnPath::from(name);
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(Some(STATISTIC_BYTES))
         .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned())
