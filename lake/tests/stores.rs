@@ -26,7 +26,8 @@ use headwater_contract::{
 };
 use headwater_lake::ledger::Ledger;
 use headwater_lake::raw::{
-    Counts, Landing, PartWriter, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict, read_parts,
+    Counts, Landing, LeftOut, PartWriter, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict,
+    read_parts,
 };
 use headwater_lake::store::{Store, StoreError, StoreOptions, ZoneUrl, ensure_container, probe};
 use tokio::io::AsyncWriteExt;
@@ -116,6 +117,7 @@ fn receipt(attempt: u32) -> Receipt {
         finished_at: read_at,
         verdict: Verdict::Passed,
         counts: Counts::default(),
+        left_out: LeftOut::default(),
         digest: DigestSum::default(),
         manifest: Digest16::of(b"manifest"),
         contract: Digest16::of(b"contract"),

@@ -121,6 +121,8 @@ pub(crate) fn text(report: &RunReport) -> String {
 fn stream_row(stream: &StreamReport) -> Vec<String> {
     let sum = |of: fn(&crate::run::WindowReport) -> u64| number(stream.windows.iter().map(of).sum());
     let count = |is: fn(&Outcome) -> bool| stream.windows.iter().filter(|window| is(&window.outcome)).count();
+    let left_out = stream.windows.iter().map(|window| window.left_out);
+    let (requests, records) = left_out.fold((0, 0), |sum, one| (sum.0 + u64::from(one.requests), sum.1 + one.records));
     let kinds: [(&str, usize); 8] = [
         ("unchanged", count(|outcome| matches!(outcome, Outcome::Unchanged))),
         ("held", count(|outcome| matches!(outcome, Outcome::Held { .. }))),
@@ -131,8 +133,12 @@ fn stream_row(stream: &StreamReport) -> Vec<String> {
         ("beaten", count(|outcome| matches!(outcome, Outcome::Beaten))),
         ("not visible yet", count(|outcome| matches!(outcome, Outcome::Landed))),
     ];
-    let said: Vec<String> =
+    let mut said: Vec<String> =
         kinds.iter().filter(|(_, times)| *times > 0).map(|(kind, times)| format!("{times} {kind}")).collect();
+    let by_rule = [("refused requests skipped", requests), ("records dropped by the manifest", records)];
+    said.extend(
+        by_rule.iter().filter(|(_, times)| *times > 0).map(|(what, times)| format!("{} {what}", number(*times))),
+    );
     vec![
         stream.stream.to_string(),
         number(stream.windows.len() as u64),

@@ -44,6 +44,10 @@ pub struct ProjectFile {
     /// Private addresses (`host:port`) that sources may be read from.
     #[serde(default)]
     pub allow_private: Vec<String>,
+    /// The proxy that all requests to sources go through, e.g. `http://proxy.example.com:3128`; credentials in it by reference alone, as
+    /// `env:PROXY_URL`. None when absent, whatever the environment says.
+    #[serde(default)]
+    pub proxy: Option<Setting>,
     /// Bounds on what a run uses.
     #[serde(default)]
     pub limits: LimitSettings,

@@ -24,6 +24,9 @@ sources:
 # When `headwater schedule` reads: hourly, daily, or { cron: { at: \"15 6 * * *\", zone: Europe/Zurich } }.
 schedule: hourly
 
+# A proxy for all requests to sources; with credentials as env:NAME. The environment's own proxy variables are not used.
+# proxy: http://proxy.example.com:3128
+
 # Who may read which zone. The roles data_engineer, data_scientist, analyst and business are there already.
 access:
   users:

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use headwater_contract::{ErrorKind, Explain, Slice, StreamName};
-use headwater_lake::raw::Counts;
+use headwater_lake::raw::{Counts, LeftOut};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -110,6 +110,9 @@ pub struct WindowReport {
     /// What was counted.
     #[serde(default)]
     pub counts: Counts,
+    /// What the manifest's rules kept out of it.
+    #[serde(default, skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
     /// Requests that were answered.
     #[serde(default)]
     pub requests: u32,
@@ -256,7 +259,17 @@ mod tests {
     fn window(outcome: Outcome, quarantined: u64) -> WindowReport {
         let counts = Counts { quarantined, ..Counts::default() };
         let (slice, window, why) = (Slice::whole(), "t".into(), "first".into());
-        WindowReport { slice, window, why, generation: None, outcome, counts, requests: 0, bytes: 0 }
+        WindowReport {
+            slice,
+            window,
+            why,
+            generation: None,
+            outcome,
+            counts,
+            left_out: LeftOut::default(),
+            requests: 0,
+            bytes: 0,
+        }
     }
 
     fn failed(exit_code: u8) -> WindowReport {

@@ -98,6 +98,7 @@ impl Opener<'_> {
         options.quotas = Arc::new(FileQuotas::new(self.state.join("quotas")));
         // Of the project itself also in a dry run: a refresh token that is used up and not kept would lock the source out.
         options.tokens = Arc::new(FileTokenStore::new(self.folder.join(STATE_FOLDER).join("tokens")));
+        options.proxy = self.proxy()?;
         let mut settings = BTreeMap::new();
         let is_secret = |setting: &str| connector.settings().iter().any(|info| info.name == setting && info.secret);
         for (setting, value) in &entry.settings {
@@ -122,6 +123,26 @@ impl Opener<'_> {
             settings.insert("streams".to_owned(), SettingValue::Table(serde_json::Value::Object(streams)));
         }
         Ok((settings, options))
+    }
+
+    /// The project's proxy. Its credentials, like all others, may not stand in the file.
+    fn proxy(&self) -> Result<Option<url::Url>, ProjectError> {
+        const AT: &str = "proxy";
+        let Some(value) = &self.file.proxy else { return Ok(None) };
+        let contradiction = || ProjectError::Contradiction {
+            at: AT.to_owned(),
+            problem: "a proxy is a URL such as http://proxy.example.com:3128, or a reference to one".to_owned(),
+        };
+        let (text, is_literal) = match self.resolve(value, AT)? {
+            Resolved::Secret(secret) => (secret.expose().to_owned(), false),
+            Resolved::Literal => (value.value().as_str().unwrap_or_default().to_owned(), true),
+        };
+        let url = url::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.ok_or_else(contradiction)?;
+        if is_literal && url.password().is_some() {
+            return Err(ProjectError::LiteralSecret { at: AT.to_owned() });
+        }
+        Ok(Some(url))
     }
 
     fn resolve(&self, value: &Setting, at: &str) -> Result<Resolved, ProjectError> {

@@ -460,6 +460,7 @@ fn unread(window: &str, why: Why, outcome: Outcome) -> WindowReport {
         generation: None,
         outcome,
         counts: headwater_lake::raw::Counts::default(),
+        left_out: headwater_lake::raw::LeftOut::default(),
         requests: 0,
         bytes: 0,
     }

@@ -8,7 +8,7 @@ use headwater_contract::{Digest16, ErrorKind, Explain, ReadEvent, StreamContract
 use headwater_lake::Lake;
 use headwater_lake::attempt::{Attempt, Landed};
 use headwater_lake::ledger::{Failure, Lease};
-use headwater_lake::raw::{Counts, Reason, Receipts};
+use headwater_lake::raw::{Counts, LeftOut, Reason, Receipts};
 use headwater_lake::steps::Step;
 
 use crate::run::error::RunError;
@@ -78,6 +78,7 @@ impl Reader {
             generation: None,
             outcome: Outcome::Landed,
             counts: Counts::default(),
+            left_out: LeftOut::default(),
             requests: traffic.requests,
             bytes: traffic.bytes,
         };
@@ -86,6 +87,7 @@ impl Reader {
             Ok(landed) => {
                 report.generation = Some(landed.receipt.generation);
                 report.counts = landed.receipt.counts;
+                report.left_out = landed.receipt.left_out;
                 report.outcome = match &landed.receipt.verdict {
                     headwater_lake::raw::Verdict::Held { reason } => Outcome::Held { reason: reason.clone() },
                     _ if landed.receipt.same_as.is_some() => Outcome::Unchanged,

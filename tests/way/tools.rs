@@ -141,6 +141,21 @@ fn a_login_opens_a_source_and_no_command_prints_its_tokens() {
 }
 
 #[test]
+fn a_project_goes_through_its_proxy_and_through_no_other() {
+    let server = Server::start();
+    // Nobody listens at the discard port, so a request that goes through it cannot arrive.
+    let lost = "http://127.0.0.1:9";
+    let with = |proxy: &str| Project::with(&format!("{}proxy: {proxy}\n", Project::text_of(&server, "2025-03-01", "")));
+    let read = ["read", "shop.customers", "--limit", "1"];
+    Project::of(&server).with_variable("HTTP_PROXY", lost).with_variable("http_proxy", lost).run(&read).ends_with(0);
+    with(lost).run(&read).ends_with(69);
+    with("env:OUR_PROXY").with_variable("OUR_PROXY", lost).run(&read).ends_with(69);
+    let said = with("http://me:s3cret@127.0.0.1:9").run(&read).ends_with(78).says("`proxy` holds a secret").both();
+    assert!(!said.contains("s3cret"), "{said}");
+    with("nowhere").run(&read).ends_with(78).says("proxy");
+}
+
+#[test]
 fn a_source_with_a_token_of_its_own_asks_for_no_login() {
     let server = Server::start();
     let project = Project::of(&server);

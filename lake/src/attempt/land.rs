@@ -13,7 +13,8 @@ use super::history;
 use super::intake::{Taken, table_folder};
 use crate::Lake;
 use crate::raw::{
-    Landing, PartFile, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, TypedFile, Verdict, data_generation,
+    Landing, LeftOut, PartFile, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, TypedFile, Verdict,
+    data_generation,
 };
 use crate::steps::Step;
 
@@ -38,6 +39,7 @@ pub(crate) struct Facts {
     pub(crate) parts_of: Option<Ulid>,
     pub(crate) tokens: (Option<String>, Option<String>),
     pub(crate) rows_now: u64,
+    pub(crate) left_out: LeftOut,
 }
 
 /// Judges a reading and creates its receipt.
@@ -64,6 +66,7 @@ pub(crate) async fn land(
         finished_at: lake.clock.now(),
         verdict,
         counts: taken.counts,
+        left_out: facts.left_out,
         digest: taken.digest,
         manifest: contract.manifest_digest,
         contract: contract.digest(),

@@ -34,7 +34,7 @@ pub(crate) use rewrite::{ordinals, read_rows, with_schema};
 pub(crate) use typed_file::{FileName, Target, TypedWriter};
 
 use crate::Lake;
-use crate::raw::{PartWriter, RawPosition, Reason, Receipt, Receipts};
+use crate::raw::{LeftOut, PartWriter, RawPosition, Reason, Receipt, Receipts};
 use crate::steps::Step;
 use crate::typing::Tracking;
 use intake::Intake;
@@ -215,6 +215,7 @@ impl Attempt {
             parts_of: None,
             tokens: (self.token_in, summary.token_out),
             rows_now: self.rows_now,
+            left_out: LeftOut { requests: summary.skipped_requests, records: summary.dropped },
         };
         land(&self.lake, &self.contract, facts, taken).await
     }

@@ -14,7 +14,7 @@ use super::intake::{Intake, Taken};
 use super::land::{Facts, Landed, land};
 use super::next_generation;
 use crate::Lake;
-use crate::raw::{PartFile, RawPosition, Reason, Receipt, TypedFile, Verdict, read_parts};
+use crate::raw::{LeftOut, PartFile, RawPosition, Reason, Receipt, TypedFile, Verdict, read_parts};
 use crate::steps::Step;
 use crate::typing::Tracking;
 
@@ -132,7 +132,7 @@ pub(crate) async fn begin_replay(
         }
     }
     intake.track(Tracking::new(contract, window, generation, attempt, read_at));
-    feed(lake, contract, &label, parts.files, &mut intake, decoders).await?;
+    let summary = feed(lake, contract, &label, parts.files, &mut intake, decoders).await?;
     let taken = intake.finish().await?;
     lake.steps.reached(Step::PartsWritten).await;
     let facts = Facts {
@@ -145,6 +145,8 @@ pub(crate) async fn begin_replay(
         parts_of: Some(parts.receipt.parts_of.unwrap_or(parts.receipt.attempt)),
         tokens: (parts.receipt.token_in.clone(), parts.receipt.token_out.clone()),
         rows_now,
+        // The bodies are the same, so what the rules leave of them is counted by the replay itself.
+        left_out: LeftOut { requests: parts.receipt.left_out.requests, records: summary.dropped },
         receipts,
     };
     land(lake, contract, facts, taken).await

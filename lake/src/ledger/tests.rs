@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
-use crate::raw::{Counts, Landing, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict};
+use crate::raw::{Counts, Landing, LeftOut, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict};
 use crate::store::Store;
 use crate::store::tests::loses_first_answer;
 
@@ -57,6 +57,7 @@ fn receipt(window: &Window, generation: u64, read_at: DateTime<Utc>, verdict: Ve
         finished_at: read_at,
         verdict,
         counts: Counts::default(),
+        left_out: LeftOut::default(),
         digest: DigestSum::default(),
         manifest: setup("manifest"),
         contract: setup("contract"),

@@ -16,7 +16,7 @@ use crate::Lake;
 use crate::attempt::create;
 use crate::maintenance::sweep::sweep;
 use crate::maintenance::{MaintenanceError, Swept};
-use crate::raw::{Counts, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict};
+use crate::raw::{Counts, LeftOut, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict};
 use crate::steps::Step;
 use crate::store::Entry;
 use crate::zones::layout::{AttemptPath, parse_attempt_path, stream_folder};
@@ -115,6 +115,7 @@ async fn void(lake: &Lake, stream: &StreamName, window: &Window, generation: u64
         finished_at: now,
         verdict: Verdict::Void,
         counts: Counts::default(),
+        left_out: LeftOut::default(),
         digest: DigestSum::default(),
         manifest: Digest16::default(),
         contract: Digest16::default(),

@@ -14,7 +14,7 @@ pub use error::RawError;
 pub use part::{PartWriter, RawPosition};
 pub use reader::{PartReader, RawChunk, read_parts};
 pub use receipt::{
-    Counts, PartFile, QuarantineList, QuarantinedRow, RECEIPT_VERSION, Reason, Receipt, TypedFile, Verdict,
+    Counts, LeftOut, PartFile, QuarantineList, QuarantinedRow, RECEIPT_VERSION, Reason, Receipt, TypedFile, Verdict,
     data_generation, data_of,
 };
 pub use receipts::{Landing, ReceiptError, Receipts};

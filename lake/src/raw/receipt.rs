@@ -84,6 +84,24 @@ impl Counts {
     }
 }
 
+/// What the manifest's own rules kept out of a reading: not lost by accident, and not silent either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Requests that the source refused and that have no records by the manifest's word.
+    #[serde(default)]
+    pub requests: u32,
+    /// Records that the manifest's steps dropped.
+    #[serde(default)]
+    pub records: u64,
+}
+
+impl LeftOut {
+    /// Whether the reading is all that the source sent.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A raw part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartFile {
@@ -176,6 +194,9 @@ pub struct Receipt {
     pub verdict: Verdict,
     /// How many records went where.
     pub counts: Counts,
+    /// What the manifest's rules kept out before anything was counted.
+    #[serde(default, skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
     /// Order-free digest of the (key, hash) pairs that were loaded.
     pub digest: DigestSum,
     /// Digest of the manifest that it was read with.

@@ -187,6 +187,7 @@ fn receipt(generation: u64, attempt: u128, verdict: Verdict, same_as: Option<u64
         finished_at: at(101),
         verdict,
         counts: Counts { received: 3, outside: 1, duplicate: 1, loaded: 1, ..Counts::default() },
+        left_out: LeftOut::default(),
         digest,
         manifest: Digest16::of(b"manifest"),
         contract: Digest16::of(b"contract"),

@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::*;
 use crate::ledger::{Agreed, Unit};
-use crate::raw::{Counts, Landing, QuarantineList, RECEIPT_VERSION, Reason, TypedFile, Verdict};
+use crate::raw::{Counts, Landing, LeftOut, QuarantineList, RECEIPT_VERSION, Reason, TypedFile, Verdict};
 
 fn stream() -> StreamName {
     "shop.orders".parse().unwrap()
@@ -47,6 +47,7 @@ fn receipt(window: &Window, generation: u64, rows: u64) -> Receipt {
         finished_at: hour(1_000_000),
         verdict: Verdict::Passed,
         counts: Counts::default(),
+        left_out: LeftOut::default(),
         digest: DigestSum::default(),
         manifest: Digest16::default(),
         contract: Digest16::default(),
