@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn authorization(yaml: &str, mut request: Prepared) -> String {
-        let auth: AwsSigV4 = serde_saphyr::from_str(yaml).unwrap();
+        let auth: AwsSigV4 = crate::manifest::yaml::from_str(yaml).unwrap();
         auth.sign(&mut request, &keyring(), "2015-08-30T12:36:00Z".parse().unwrap()).unwrap();
         assert!(!format!("{request:?} {:?}", request.headers).contains("ssion"), "{request:?}");
         request.headers["authorization"].to_str().unwrap().to_owned()
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn sends_the_query_in_the_form_that_it_signed() {
         let mut request = request(reqwest::Method::GET, "/?b=1+2&a=%2b&b=0");
-        let auth: AwsSigV4 = serde_saphyr::from_str(SUITE).unwrap();
+        let auth: AwsSigV4 = crate::manifest::yaml::from_str(SUITE).unwrap();
         auth.sign(&mut request, &keyring(), "2015-08-30T12:36:00Z".parse().unwrap()).unwrap();
         assert_eq!(request.url.query(), Some("a=%2B&b=0&b=1%202"));
     }

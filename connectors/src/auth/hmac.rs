@@ -199,7 +199,7 @@ mod tests {
     use crate::manifest::Settings;
 
     fn signature(yaml: &str, key: &str, body: &[u8]) -> Result<String, Fault> {
-        let hmac: Hmac = serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}"));
+        let hmac: Hmac = crate::manifest::yaml::from_str(yaml).unwrap_or_else(|error| panic!("{error}"));
         let mut settings = Settings::default();
         settings.secrets.insert("key".into(), Secret::new(key));
         let mut request =

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_secret_is_in_scope_of_templates_and_out_of_scope_of_expressions() {
         let keyring = keyring();
-        let value = |yaml: &str| keyring.value(&serde_saphyr::from_str(yaml).unwrap());
+        let value = |yaml: &str| keyring.value(&crate::manifest::yaml::from_str(yaml).unwrap());
         assert_eq!(value("'{email}:{key}'").unwrap().unwrap().expose(), "a@b.c:s3cret");
         let error = value("{ expression: \"key | strftime('%Y')\" }").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");

@@ -174,7 +174,7 @@ mod tests {
         for name in ["key", "secret", "token", "token_secret"] {
             settings.secrets.insert(name.into(), Secret::new(format!("c4nary-{name}&=")));
         }
-        let auth: OAuth1 = serde_saphyr::from_str(
+        let auth: OAuth1 = crate::manifest::yaml::from_str(
             "{ consumer_key: key, consumer_secret: secret, token: token, token_secret: token_secret, realm: '123_SB1' }",
         )
         .unwrap();

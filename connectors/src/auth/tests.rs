@@ -19,7 +19,7 @@ fn request() -> Prepared {
 }
 
 fn put(yaml: &str, request: &mut Prepared) -> Result<(), Fault> {
-    match serde_saphyr::from_str::<Auth>(yaml).unwrap() {
+    match crate::manifest::yaml::from_str::<Auth>(yaml).unwrap() {
         Auth::Bearer(value) => placement::bearer(request, &keyring().need(&value)?),
         Auth::Header(header) => header.put(request, &keyring()),
         Auth::Query(query) => placement::Place::Query(&query.param).put(request, &keyring().need(&query.value)?),
@@ -116,7 +116,8 @@ fn a_request_with_its_credential_prints_nothing_of_it() {
 
 #[test]
 fn names_what_it_needs_and_not_what_it_yields_itself() {
-    let names = |yaml: &str| serde_saphyr::from_str::<Auth>(yaml).unwrap_or_else(|error| panic!("{error}")).names();
+    let names =
+        |yaml: &str| crate::manifest::yaml::from_str::<Auth>(yaml).unwrap_or_else(|error| panic!("{error}")).names();
     assert_eq!(names("none"), [""; 0]);
     assert_eq!(names("basic: { user: '{email}/token', password: key }"), ["email", "key"]);
     let oauth2 = "oauth2: { token_url: 'https://{shop}.x.com/t', grant: { refresh_token: first }, client: { id: a, secret: b }, \

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_longest_beginning_names_the_pool() {
         let yaml = "{ from: list, pools: { search: /search, code: /search/code } }";
-        let manifest: Tokens = serde_saphyr::from_str(yaml).unwrap();
+        let manifest: Tokens = crate::manifest::yaml::from_str(yaml).unwrap();
         let pools = ["/search/code", "/search/issues", "/repos"].map(|path| manifest.pool(path));
         assert_eq!(pools, ["code", "search", ""]);
     }

@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn a_bare_word_is_a_name_and_a_credential_in_the_open_is_refused() {
         for text in ["sk-live-123", "a b", "''", "'{a'"] {
-            let error = serde_saphyr::from_str::<Words>(text).unwrap_err();
+            let error = crate::manifest::yaml::from_str::<Words>(text).unwrap_err();
             assert!(!error.to_string().is_empty(), "{text}");
         }
-        assert_eq!(serde_saphyr::from_str::<Words>("api_key").unwrap(), Words::name("api_key"));
-        assert_eq!(serde_saphyr::from_str::<Words>("'{email}/token'").unwrap().names(), ["email"]);
-        assert_eq!(serde_saphyr::from_str::<Words>("{ text: X-1 }").unwrap(), Words::Text("X-1".into()));
+        assert_eq!(crate::manifest::yaml::from_str::<Words>("api_key").unwrap(), Words::name("api_key"));
+        assert_eq!(crate::manifest::yaml::from_str::<Words>("'{email}/token'").unwrap().names(), ["email"]);
+        assert_eq!(crate::manifest::yaml::from_str::<Words>("{ text: X-1 }").unwrap(), Words::Text("X-1".into()));
     }
 }

@@ -490,7 +490,7 @@ mod tests {
     use super::*;
 
     fn dialect(yaml: &str) -> CsvDialect {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::manifest::yaml::from_str(yaml).unwrap()
     }
 
     fn rows(body: &[u8], dialect: &CsvDialect, step: usize) -> Result<Vec<String>, DecodeError> {
@@ -522,7 +522,7 @@ mod tests {
             "{ ragged: guess }",
             "{ names: [a, a] }",
         ] {
-            assert!(serde_saphyr::from_str::<CsvDialect>(text).is_err(), "{text}");
+            assert!(crate::manifest::yaml::from_str::<CsvDialect>(text).is_err(), "{text}");
         }
     }
 

@@ -250,13 +250,13 @@ mod tests {
             "[{ charset: klingon }, csv]",
             "{ zip: { members: \"*.csv\" } }",
         ] {
-            assert!(serde_saphyr::from_str::<BodyDecoding>(text).is_err(), "{text}");
+            assert!(crate::manifest::yaml::from_str::<BodyDecoding>(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn reads_words_maps_and_chains() {
-        let read = |text: &str| serde_saphyr::from_str::<BodyDecoding>(text).unwrap();
+        let read = |text: &str| crate::manifest::yaml::from_str::<BodyDecoding>(text).unwrap();
         assert_eq!(read("json"), BodyDecoding::default());
         assert_eq!(read("{ json_lines: {} }").format, Decoding::JsonLines);
         let chain =

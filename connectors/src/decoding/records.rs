@@ -260,7 +260,7 @@ mod tests {
             "{ table: { rows: /r, columns: { header: /h, names: [a] } } }",
             "{ every: /data }",
         ] {
-            assert!(serde_saphyr::from_str::<RecordsManifest>(text).is_err(), "{text}");
+            assert!(crate::manifest::yaml::from_str::<RecordsManifest>(text).is_err(), "{text}");
         }
     }
 

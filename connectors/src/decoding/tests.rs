@@ -193,7 +193,7 @@ fn batches_name_the_chunks_that_they_came_from() {
 
 /// The records of a body by a manifest's `records`, the same wherever it is cut.
 fn records(body: &str, manifest: &str) -> Result<Vec<String>, DecodeError> {
-    let manifest: RecordsManifest = serde_saphyr::from_str(manifest).unwrap();
+    let manifest: RecordsManifest = crate::manifest::yaml::from_str(manifest).unwrap();
     let read = |step: usize| {
         let wanted = PageFacts::new().body_field(&Pointer::parse("/next")).last_record_field(&Pointer::parse("id"));
         let mut decoder = Decoder::of(&BodyDecoding::default(), &manifest, &wanted);

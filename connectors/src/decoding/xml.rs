@@ -444,7 +444,7 @@ mod tests {
         fields: &[&str],
         step: usize,
     ) -> Result<(Vec<String>, Vec<Option<Value>>), DecodeError> {
-        let rules: XmlManifest = serde_saphyr::from_str(rules).unwrap();
+        let rules: XmlManifest = crate::manifest::yaml::from_str(rules).unwrap();
         let fields = fields.iter().map(|field| Pointer::parse(field)).collect();
         let (mut splitter, mut out) = (XmlSplitter::new(&rules, &Pointer::parse(records), fields), Vec::new());
         for piece in body.as_bytes().chunks(step) {

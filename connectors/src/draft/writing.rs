@@ -21,7 +21,7 @@ mod tests {
             ["plain", "no", "", "a: b", "x # y", "1.5", "{id}", "a\"b\\c", "/data", "ü", "created[gte]", "- a", "Null"]
         {
             let line = format!("{{ a: {} }}", quoted(text));
-            let read: std::collections::BTreeMap<String, String> = serde_saphyr::from_str(&line).unwrap();
+            let read: std::collections::BTreeMap<String, String> = crate::manifest::yaml::from_str(&line).unwrap();
             assert_eq!(read["a"], text, "{line}");
         }
     }

@@ -141,10 +141,10 @@ mod tests {
     use super::*;
 
     fn state(answer: &Value) -> Result<JobState, JobError> {
-        let poll = serde_saphyr::from_str("{ path: /x, state: /job/state, message: /job/error }").unwrap();
+        let poll = crate::manifest::yaml::from_str("{ path: /x, state: /job/state, message: /job/error }").unwrap();
         let states =
             "{ running: [queued, 'false'], completed: [done], failed: [bad], skipped: [none], too_large: [big] }";
-        state_of(answer, &poll, &serde_saphyr::from_str(states).unwrap())
+        state_of(answer, &poll, &crate::manifest::yaml::from_str(states).unwrap())
     }
 
     #[test]

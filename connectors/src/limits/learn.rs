@@ -144,7 +144,7 @@ mod tests {
 
     /// Seconds until a quota that answers like this is asked again.
     fn rest(quota: &str, share: &str, headers: &[(&str, &str)], body: &Value) -> Option<i64> {
-        let quota: Quota = serde_saphyr::from_str(quota).unwrap_or_else(|error| panic!("{error}"));
+        let quota: Quota = crate::manifest::yaml::from_str(quota).unwrap_or_else(|error| panic!("{error}"));
         let learner = Learner::new(vec![quota], None, Share::parse(share).unwrap());
         let shown = Shown {
             header: &|name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),

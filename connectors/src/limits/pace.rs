@@ -241,7 +241,7 @@ mod tests {
     use crate::limits::MemoryQuotas;
 
     fn pace(limits: &str) -> Pace {
-        let limits: Vec<Limit> = serde_saphyr::from_str(limits).unwrap_or_else(|error| panic!("{error}"));
+        let limits: Vec<Limit> = crate::manifest::yaml::from_str(limits).unwrap_or_else(|error| panic!("{error}"));
         Pace::new(PaceOptions {
             limits: Some(&limits),
             share: Share::WHOLE,

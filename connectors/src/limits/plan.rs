@@ -157,9 +157,10 @@ mod tests {
 
     #[test]
     fn a_limit_is_about_the_requests_that_it_names() {
-        let limit: Limit =
-            serde_saphyr::from_str("{ requests: 8, per: 1 second, streams: [a], path: '^/search', source: x }")
-                .unwrap();
+        let limit: Limit = crate::manifest::yaml::from_str(
+            "{ requests: 8, per: 1 second, streams: [a], path: '^/search', source: x }",
+        )
+        .unwrap();
         let plan = LimitPlan::new(0, &limit, Share::WHOLE).unwrap();
         let part = |stream, path| plan.part(Asked { stream, path }, 1.0, DateTime::UNIX_EPOCH);
         assert!(part("a", "/search/x").is_some() && part("b", "/search").is_none() && part("a", "/list").is_none());
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_project_takes_its_share_of_a_day_and_no_less_of_a_second() {
         let burst = |yaml: &str| {
-            let limit: Limit = serde_saphyr::from_str(yaml).unwrap();
+            let limit: Limit = crate::manifest::yaml::from_str(yaml).unwrap();
             let part = LimitPlan::new(0, &limit, Share::parse("40 %").unwrap())?;
             match part.part(Asked { stream: "", path: "" }, 1.0, DateTime::UNIX_EPOCH)?.allowance {
                 Allowance::Spread { burst, .. } => Some(burst),

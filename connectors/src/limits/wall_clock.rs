@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     fn clock(time: &str, zone: &str) -> WallClock {
-        serde_saphyr::from_str(&format!("{{ time: \"{time}\", zone: {zone} }}")).unwrap()
+        crate::manifest::yaml::from_str(&format!("{{ time: \"{time}\", zone: {zone} }}")).unwrap()
     }
 
     #[test]
     fn refuses_times_and_zones_that_are_none() {
         for text in ["{ time: \"25:00\", zone: UTC }", "{ time: \"00:00\", zone: Europe/Zurch }", "{ time: \"00:00\" }"]
         {
-            assert!(serde_saphyr::from_str::<WallClock>(text).is_err(), "{text}");
+            assert!(crate::manifest::yaml::from_str::<WallClock>(text).is_err(), "{text}");
         }
     }
 

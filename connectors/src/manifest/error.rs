@@ -3,6 +3,8 @@
 use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
 
+use super::yaml::YamlError;
+
 /// Why a manifest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
@@ -73,17 +75,9 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    pub(crate) fn unreadable(error: &serde_saphyr::Error, file: &str) -> Self {
-        let place = error.location();
-        let plain = error.without_snippet().to_string();
-        let snippet = error.to_string();
-        Self::Unreadable {
-            file: file.to_owned(),
-            line: place.map_or(0, |place| place.line()),
-            column: place.map_or(0, |place| place.column()),
-            reason: plain.lines().next().unwrap_or_default().trim().to_owned(),
-            snippet: if snippet == plain { String::new() } else { snippet },
-        }
+    pub(crate) fn unreadable(error: YamlError, file: &str) -> Self {
+        let YamlError { line, column, reason, snippet } = error;
+        Self::Unreadable { file: file.to_owned(), line, column, reason, snippet }
     }
 
     /// The lines around the place, ready to print; empty when there is none.

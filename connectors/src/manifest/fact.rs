@@ -137,7 +137,7 @@ mod tests {
         struct Holder {
             settle: Fact<Span>,
         }
-        serde_saphyr::from_str::<Holder>(text).map(|holder| holder.settle).map_err(|error| error.to_string())
+        crate::manifest::yaml::from_str::<Holder>(text).map(|holder| holder.settle).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -256,12 +256,11 @@ mod tests {
             "{ requests: 1, bytes: 2, per: 1 day, source: x }",
             "{ requests: 1, source: x }",
             "{ requests: 0, per: 1 day, source: x }",
-            "{ points: .nan, per: 1 day, source: x }",
             "{ requests: 1, per: 0, source: x }",
             "{ concurrent: 1, per: 1 day, source: x }",
             "{ requests: 1, per: 1 day, resets: { time: '00:00', zone: UTC }, source: x }",
         ] {
-            let limit: Limit = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let limit: Limit = crate::manifest::yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert!(limit.contradiction().is_some(), "{text}");
         }
         for text in ["0 %", "101 %", "half", "1.5", "-1", "NaN"] {
@@ -276,9 +275,9 @@ mod tests {
             "{ points: 10.5, resets: { time: '00:00', zone: UTC }, use_at_most: 40 %, source: x }",
             "{ concurrent: 2, shared_by: host, source: x }",
         ] {
-            assert_eq!(serde_saphyr::from_str::<Limit>(text).unwrap().contradiction(), None, "{text}");
+            assert_eq!(crate::manifest::yaml::from_str::<Limit>(text).unwrap().contradiction(), None, "{text}");
         }
-        let words = |text: &str| serde_saphyr::from_str::<Limit>(text).unwrap().words();
+        let words = |text: &str| crate::manifest::yaml::from_str::<Limit>(text).unwrap().words();
         assert_eq!(
             words("{ points: 10, resets: { time: '08:30', zone: Europe/Berlin } }"),
             "10 points a day, full again at 08:30 Europe/Berlin"

@@ -13,6 +13,7 @@ mod ordered;
 mod request;
 mod settings;
 mod stream;
+pub(crate) mod yaml;
 
 pub use column::{ChildManifest, ColumnManifest, TypeManifest};
 pub use error::ManifestError;
@@ -94,7 +95,7 @@ impl Manifest {
     ///
     /// [`ManifestError::Unreadable`] with line, column, snippet and the allowed names, or [`ManifestError::Version`].
     pub fn parse(text: &str, origin: &str) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_saphyr::from_str(text).map_err(|error| ManifestError::unreadable(&error, origin))?;
+        let manifest: Self = yaml::from_str(text).map_err(|error| ManifestError::unreadable(error, origin))?;
         if manifest.manifest != VERSION {
             return Err(ManifestError::Version {
                 file: origin.to_owned(),

@@ -197,12 +197,12 @@ mod tests {
     #[test]
     fn rejects_a_name_that_stands_twice() {
         assert!(serde_json::from_str::<Ordered<u8>>(r#"{"a":1,"a":2}"#).is_err());
-        assert!(serde_saphyr::from_str::<Ordered<u8>>("a: 1\na: 2\n").is_err());
+        assert!(crate::manifest::yaml::from_str::<Ordered<u8>>("a: 1\na: 2\n").is_err());
     }
 
     #[test]
     fn keeps_the_order_of_the_text() {
-        let map: Ordered<u8> = serde_saphyr::from_str("b: 1\na: 2\n").unwrap();
+        let map: Ordered<u8> = crate::manifest::yaml::from_str("b: 1\na: 2\n").unwrap();
         assert_eq!(map.names().collect::<Vec<_>>(), ["b", "a"]);
     }
 }

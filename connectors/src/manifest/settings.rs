@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     fn declared() -> crate::manifest::Ordered<SettingManifest> {
-        serde_saphyr::from_str(concat!(
+        crate::manifest::yaml::from_str(concat!(
             "token: { secret: true, help: a }\nstart_on: { type: date, help: b }\n",
             "size: { type: number, default: 10, help: c }\nrepositories: { type: list, optional: true, help: d }\n",
         ))

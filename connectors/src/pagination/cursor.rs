@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn cursor(yaml: &str) -> Cursor {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::manifest::yaml::from_str(yaml).unwrap()
     }
 
     fn step(cursor: &Cursor, asked: Option<&str>, body: &str) -> Result<Next, PaginationError> {

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn goes_on_with_the_same_session_until_a_page_is_empty() {
-        let scroll: Scroll = serde_saphyr::from_str("{ param: scroll_param, session: scroll_param }").unwrap();
+        let scroll: Scroll = crate::manifest::yaml::from_str("{ param: scroll_param, session: scroll_param }").unwrap();
         assert_eq!(
             step(&scroll, r#"{"data":[{}],"scroll_param":"s1"}"#),
             Ok(Next::request(&"scroll_param".into(), "s1"))
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn rejects_an_empty_page_that_promises_more() {
-        let scroll: Scroll = serde_saphyr::from_str("{ param: s, session: s, more: more }").unwrap();
+        let scroll: Scroll = crate::manifest::yaml::from_str("{ param: s, session: s, more: more }").unwrap();
         assert_eq!(step(&scroll, r#"{"data":[],"s":"a","more":true}"#), Err(PaginationError::EmptyPageWithMore));
         assert_eq!(step(&scroll, r#"{"data":[{}],"s":"a","more":false}"#), Ok(Next::Done));
     }

@@ -247,8 +247,8 @@ impl JsonSchema for Seen {
 mod tests {
     use super::*;
 
-    fn seen(yaml: &str) -> Result<Seen, serde_saphyr::Error> {
-        serde_saphyr::from_str(yaml)
+    fn seen(yaml: &str) -> Result<Seen, crate::manifest::yaml::YamlError> {
+        crate::manifest::yaml::from_str(yaml)
     }
 
     fn page(seen: &Seen, body: &str) -> Page {

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_a_parameter_a_pointer_a_header_or_a_name_and_nothing_else() {
-        let slot = |yaml: &str| serde_saphyr::from_str::<Slot>(yaml);
+        let slot = |yaml: &str| crate::manifest::yaml::from_str::<Slot>(yaml);
         for yaml in ["''", "{ header: X, as: y }", "{ as: 'a b' }", "{ cookie: x }", "[a]", "7", "'{a'"] {
             assert!(slot(yaml).is_err(), "{yaml}");
         }

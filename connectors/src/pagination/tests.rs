@@ -32,7 +32,7 @@ struct Answered {
 }
 
 fn pagination(yaml: &str) -> Pagination {
-    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
+    crate::manifest::yaml::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
 }
 
 /// Reads a list to its end as the engine does, without its retries and caps.
@@ -255,7 +255,7 @@ fn a_pagination_that_says_what_it_does_not_know_is_refused_by_name() {
         ("cursor: { send: [{ param: a, value: { expression: 'x' } }] }", "last_record"),
         ("body_token: { param: { cookie: a }, token: b }", "header"),
     ] {
-        let error = serde_saphyr::from_str::<Pagination>(yaml).unwrap_err().to_string();
+        let error = crate::manifest::yaml::from_str::<Pagination>(yaml).unwrap_err().to_string();
         assert!(error.contains(hint), "{yaml}: {error}");
     }
 }

@@ -88,7 +88,7 @@ mod tests {
 
     /// Ids that go in, batches that come out.
     fn batches(yaml: &str, parents: &[(i64, &str)]) -> Vec<String> {
-        let manifest: BatchManifest = serde_saphyr::from_str(yaml).unwrap();
+        let manifest: BatchManifest = crate::manifest::yaml::from_str(yaml).unwrap();
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         for (id, team) in parents {
             let fields = Fields::from([("id".to_owned(), Value::from(*id)), ("team".to_owned(), Value::from(*team))]);

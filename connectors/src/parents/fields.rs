@@ -157,7 +157,8 @@ mod tests {
     use super::*;
 
     fn parent(rest: &str) -> ParentManifest {
-        serde_saphyr::from_str(&format!("stream: boards\nfields: {{ board: id, owner: /owner/name }}\n{rest}")).unwrap()
+        crate::manifest::yaml::from_str(&format!("stream: boards\nfields: {{ board: id, owner: /owner/name }}\n{rest}"))
+            .unwrap()
     }
 
     fn of(parent: &ParentManifest, record: &str) -> Result<String, FieldError> {

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     fn condition(yaml: &str) -> Condition {
-        serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}"))
+        crate::manifest::yaml::from_str(yaml).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn holds(yaml: &str, status: u16, body: &Value) -> bool {
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_status() {
         for text in ["status: 42", "status: 6xx", "status: often", "status: [200, -1]", "stat: 4"] {
-            assert!(serde_saphyr::from_str::<Condition>(text).is_err(), "{text}");
+            assert!(crate::manifest::yaml::from_str::<Condition>(text).is_err(), "{text}");
         }
     }
 

@@ -9,7 +9,8 @@ use crate::decoding::Pointer;
 use crate::limits::Backoff;
 
 fn rules(stream: &str, connector: &str) -> Rules {
-    let read = |yaml: &str| serde_saphyr::from_str::<Vec<ErrorRule>>(yaml).unwrap_or_else(|error| panic!("{error}"));
+    let read =
+        |yaml: &str| crate::manifest::yaml::from_str::<Vec<ErrorRule>>(yaml).unwrap_or_else(|error| panic!("{error}"));
     Rules::new(&read(stream), &read(connector))
 }
 
@@ -38,7 +39,7 @@ fn a_typo_in_a_rule_is_an_error() {
         "[{ when: { status: 404 }, then: { retry: { wait: { constant: 5 } } } }]",
         "[{ when: { message: '(' }, then: skip_request }]",
     ] {
-        assert!(serde_saphyr::from_str::<Vec<ErrorRule>>(yaml).is_err(), "{yaml}");
+        assert!(crate::manifest::yaml::from_str::<Vec<ErrorRule>>(yaml).is_err(), "{yaml}");
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn after(yaml: &str) -> Waiting {
-        let wait: Wait = serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}"));
+        let wait: Wait = crate::manifest::yaml::from_str(yaml).unwrap_or_else(|error| panic!("{error}"));
         let body = json!({ "retry": { "in": 12 }, "text": "Try again at 2026-11-21T09:00:40Z." });
         let evidence = Evidence {
             status: 429,

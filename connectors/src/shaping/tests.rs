@@ -6,7 +6,8 @@ use super::*;
 
 /// Shapes a record by steps; the settings are `region: eu`.
 fn shaped(steps: &str, record: &str) -> (Vec<String>, u64) {
-    let steps: Vec<StepManifest> = serde_saphyr::from_str(steps).unwrap_or_else(|error| panic!("{steps}: {error}"));
+    let steps: Vec<StepManifest> =
+        crate::manifest::yaml::from_str(steps).unwrap_or_else(|error| panic!("{steps}: {error}"));
     let shape = Shape::new(steps, Vec::new()).unwrap();
     shape.check().unwrap();
     apply(&shape, record, &PageSides::default())
@@ -36,7 +37,7 @@ fn rejects_steps_that_cannot_be() {
         "[{ add: { a: { expression: \"1\", type: money } } }]",
         "[{ explode: { at: /lines, keep: [/id] } }]",
     ] {
-        assert!(serde_saphyr::from_str::<Vec<StepManifest>>(steps).is_err(), "{steps}");
+        assert!(crate::manifest::yaml::from_str::<Vec<StepManifest>>(steps).is_err(), "{steps}");
     }
     for steps in [
         "[{ add: { a: {} } }]",
@@ -47,7 +48,7 @@ fn rejects_steps_that_cannot_be() {
         "[{ include: { from: /users, key: [/a, /b], on: /u, as: user } }]",
         "[{ rename: {} }]",
     ] {
-        let parsed: Vec<StepManifest> = serde_saphyr::from_str(steps).unwrap();
+        let parsed: Vec<StepManifest> = crate::manifest::yaml::from_str(steps).unwrap();
         assert!(Shape::new(parsed, Vec::new()).unwrap().check().is_err(), "{steps}");
     }
 }
@@ -138,7 +139,7 @@ fn names_change_by_rule_and_nested_fields_are_lifted() {
 fn objects_beside_the_records_are_joined_by_key() {
     let steps = "[{ include: { from: /included, key: [/type, /id], on: [/author/type, /author/id], as: author } },\
                  { include: { from: /tags/*, each: /tag_ids, on: \"\", as: tags } }]";
-    let shape = Shape::new(serde_saphyr::from_str(steps).unwrap(), Vec::new()).unwrap();
+    let shape = Shape::new(crate::manifest::yaml::from_str(steps).unwrap(), Vec::new()).unwrap();
     shape.check().unwrap();
     let key = shape.includes().next().unwrap().lookup_key();
     let person = r#"{"type":"people","id":"9","name":"Zoë"}"#;
@@ -155,7 +156,7 @@ fn objects_beside_the_records_are_joined_by_key() {
 #[test]
 fn columns_get_one_format_and_null_where_the_source_means_null() {
     let column = |yaml: &str| {
-        let column: crate::manifest::ColumnManifest = serde_saphyr::from_str(yaml).unwrap();
+        let column: crate::manifest::ColumnManifest = crate::manifest::yaml::from_str(yaml).unwrap();
         column.check().map(|()| column.normal())
     };
     for wrong in [

@@ -191,7 +191,7 @@ mod tests {
         settings.plain.insert("rows".into(), Scalar::Integer(25));
         settings.dates.insert("start_on".into(), "2024-01-01T00:00:00Z".parse().unwrap());
         let claims = Scope::from([("repositories".to_owned(), Scalar::Text("b/b,a/a".to_owned()))]);
-        let manifest: SlicesManifest = serde_saphyr::from_str(yaml).unwrap();
+        let manifest: SlicesManifest = crate::manifest::yaml::from_str(yaml).unwrap();
         let accounts = [r#"{"account":"x","currency":"EUR"}"#, r#"{"account":7,"currency":"USD"}"#];
         let accounts = accounts.map(|text| serde_json::from_str::<Fields>(text).unwrap()).to_vec();
         let listed = manifest

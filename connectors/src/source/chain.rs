@@ -144,11 +144,11 @@ mod tests {
     use super::*;
 
     fn chain(yaml: &str) -> ChainManifest {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::manifest::yaml::from_str(yaml).unwrap()
     }
 
     fn pages(yaml: &str) -> Pagination {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::manifest::yaml::from_str(yaml).unwrap()
     }
 
     struct Link {

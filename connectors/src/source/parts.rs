@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_pointer_into_a_form_is_a_field_of_it() {
-        let form: BodyManifest = serde_saphyr::from_str("form: { kind: a b, page: 1 }").unwrap();
+        let form: BodyManifest = crate::manifest::yaml::from_str("form: { kind: a b, page: 1 }").unwrap();
         let mut parts = Parts::new(Some(&form), &Scope::new()).unwrap();
         parts.set("/page", json!("2")).unwrap();
         let content = parts.finish(&mut Url::parse("https://x.com").unwrap(), &QueryManifest::default()).unwrap();

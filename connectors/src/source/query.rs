@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn style(yaml: &str) -> QueryManifest {
-        serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}"))
+        crate::manifest::yaml::from_str(yaml).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn encoded(pairs: &[(&str, Value)], style: &QueryManifest) -> String {

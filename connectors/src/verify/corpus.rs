@@ -261,7 +261,7 @@ fn manifests(specs: &Path) -> Vec<(String, Value, Description)> {
     let mut all = Vec::new();
     for vendor in ["github", "hubspot", "stripe"] {
         let (_, text) = Library::embedded_texts().find(|(file, _)| *file == format!("{vendor}.yaml")).unwrap();
-        all.push((vendor.to_owned(), serde_saphyr::from_str::<Value>(text).unwrap(), open(vendor)));
+        all.push((vendor.to_owned(), crate::manifest::yaml::from_str::<Value>(text).unwrap(), open(vendor)));
     }
     let mut files: Vec<PathBuf> =
         fs_err::read_dir(specs.join("slim")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -277,7 +277,7 @@ fn manifests(specs: &Path) -> Vec<(String, Value, Description)> {
             continue;
         }
         let Ok(drafted) = draft(&description, &DraftOptions::default()) else { continue };
-        let manifest: Value = serde_saphyr::from_str(&drafted.text).unwrap();
+        let manifest: Value = crate::manifest::yaml::from_str(&drafted.text).unwrap();
         // A manifest without windows and pages has nothing to sow into.
         let has = |key: &str| drafted.streams.iter().any(|stream| manifest["streams"][stream].get(key).is_some());
         if has("window") && has("pagination") {

@@ -260,7 +260,7 @@ mod tests {
 
     fn face(yaml: &str) -> Clockface {
         let scope = Scope::from([("time_zone".to_owned(), Scalar::Text("Asia/Tokyo".to_owned()))]);
-        serde_saphyr::from_str::<TimeFormat>(yaml).unwrap().with_zone(&scope).unwrap()
+        crate::manifest::yaml::from_str::<TimeFormat>(yaml).unwrap().with_zone(&scope).unwrap()
     }
 
     #[test]
@@ -285,11 +285,12 @@ mod tests {
 
     #[test]
     fn rejects_patterns_and_zones_that_do_not_exist() {
-        let fault = |yaml: &str| serde_saphyr::from_str::<TimeFormat>(yaml).unwrap().fault();
+        let fault = |yaml: &str| crate::manifest::yaml::from_str::<TimeFormat>(yaml).unwrap().fault();
         assert!(fault("pattern: { pattern: '%Q%' }").is_some());
         assert!(fault("pattern: { pattern: '%Y', zone: Mars/Base }").is_some());
         assert_eq!(fault("pattern: { pattern: '%Y', zone: '{time_zone}' }"), None);
-        let format: TimeFormat = serde_saphyr::from_str("pattern: { pattern: '%Y', zone: '{time_zone}' }").unwrap();
+        let format: TimeFormat =
+            crate::manifest::yaml::from_str("pattern: { pattern: '%Y', zone: '{time_zone}' }").unwrap();
         let scope = Scope::from([("time_zone".to_owned(), Scalar::Text("Mars/Base".to_owned()))]);
         assert!(format.with_zone(&scope).is_err() && format.with_zone(&Scope::new()).is_err());
     }

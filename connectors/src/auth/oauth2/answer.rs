@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn read(yaml: &str, body: &str) -> Result<Answer, AuthError> {
-        serde_saphyr::from_str::<TokenAnswer>(yaml).unwrap().read("x.com/token", body.as_bytes(), now(), None)
+        crate::manifest::yaml::from_str::<TokenAnswer>(yaml).unwrap().read("x.com/token", body.as_bytes(), now(), None)
     }
 
     #[test]

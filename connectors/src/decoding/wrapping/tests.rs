@@ -28,7 +28,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn decode(body: &[u8], decoding: &str, content_type: Option<&str>, step: usize) -> Result<Vec<String>, DecodeError> {
-    let decoding: BodyDecoding = serde_saphyr::from_str(decoding).unwrap();
+    let decoding: BodyDecoding = crate::manifest::yaml::from_str(decoding).unwrap();
     let mut decoder = Decoder::of(&decoding, &RecordsManifest::List(Pointer::parse("/rows")), &PageFacts::new())
         .with_content_type(content_type);
     let mut texts = Vec::new();
@@ -201,7 +201,7 @@ fn a_small_chunk_that_inflates_to_much_comes_in_batches() {
         .collect();
     let packed = gzip(body.as_bytes());
     assert!(packed.len() < 8 * 1024 * 1024);
-    let decoding: BodyDecoding = serde_saphyr::from_str("csv").unwrap();
+    let decoding: BodyDecoding = crate::manifest::yaml::from_str("csv").unwrap();
     let mut decoder = Decoder::of(&decoding, &RecordsManifest::List(Pointer::parse("")), &PageFacts::new());
     decoder.feed(packed.into());
     decoder.end();

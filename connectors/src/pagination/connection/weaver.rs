@@ -215,7 +215,7 @@ mod tests {
     use crate::pagination::Page;
 
     fn weaver() -> Weaver {
-        let connection: ConnectionManifest = serde_saphyr::from_str(
+        let connection: ConnectionManifest = crate::manifest::yaml::from_str(
             "{ records: /tags/nodes, more: /tags/page/more, cursor: /tags/page/end, param: /after, names: { id: /id }, \
              answer: { records: /nodes, more: more, cursor: end } }",
         )
