@@ -391,7 +391,9 @@ impl Fault {
             | Self::TooSlow { .. }
             | Self::Spool { .. }
             | Self::JobStore(_)
-            | Self::Pagination(PaginationError::Moved { .. }) => ErrorKind::Unavailable,
+            | Self::Pagination(PaginationError::Moved { .. } | PaginationError::PortionsDiffer { .. }) => {
+                ErrorKind::Unavailable
+            }
             Self::Decode(error) => error.kind(),
             Self::Parent(
                 FieldError::NotJson { .. }
@@ -443,7 +445,9 @@ impl Fault {
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
             | Self::Declared { class: FailureClass::Unavailable, .. }
-            | Self::Pagination(PaginationError::Moved { .. }) => "wait; the next run tries again".to_owned(),
+            | Self::Pagination(PaginationError::Moved { .. } | PaginationError::PortionsDiffer { .. }) => {
+                "wait; the next run tries again".to_owned()
+            }
             Self::Declared { class: FailureClass::Config, .. } => {
                 "mend what the message names, then run again".to_owned()
             }
@@ -460,6 +464,13 @@ impl Fault {
             Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),
             Self::Pagination(PaginationError::Capped { .. } | PaginationError::CapReached { .. }) => {
                 "narrow the stream, e.g. by slices".to_owned()
+            }
+            Self::Pagination(PaginationError::KeylessPortion { .. }) => {
+                "name what tells records apart under `fields.always`, or where it stands under `fields.merge_by`"
+                    .to_owned()
+            }
+            Self::Pagination(PaginationError::TooManyPortions { .. }) => {
+                "ask for fewer fields, or for more of them at once with `fields.at_most`".to_owned()
             }
             Self::Pagination(_) => "compare `pagination` and `records` in the manifest with the answer".to_owned(),
             Self::OriginRefused { .. } => {

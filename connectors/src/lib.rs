@@ -23,6 +23,7 @@ pub mod lint;
 pub mod manifest;
 pub mod pagination;
 pub mod parents;
+pub mod portions;
 pub mod refusal;
 pub mod shaping;
 pub mod slicing;

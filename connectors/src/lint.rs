@@ -75,6 +75,11 @@ fn lint_stream(stream: &StreamManifest, find: &mut dyn FnMut(&'static str, &str,
     if stream.page_size.as_ref().is_some_and(|size| size.source.trim().is_empty()) {
         find("source-missing", "page_size", "link the page that says the largest page");
     }
+    if stream.fields.as_ref().is_some_and(|fields| {
+        fields.at_most.is_some() && fields.source.as_deref().unwrap_or_default().trim().is_empty()
+    }) {
+        find("source-missing", "fields", "link the page that says how many fields one request takes");
+    }
     if stream.pagination.as_ref().is_some_and(crate::pagination::Pagination::loses_moving_rows)
         && stream.best_effort.is_none()
     {

@@ -20,6 +20,7 @@ use crate::manifest::{
 };
 use crate::pagination::{ConnectionManifest, Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
+use crate::portions::FieldsManifest;
 use crate::refusal::{ErrorRule, Rules, contradiction};
 use crate::shaping::{Shape, StepManifest, WrittenFormat};
 use crate::slicing::{Condition, SlicesManifest};
@@ -62,6 +63,14 @@ pub(crate) struct RequestPlan {
     pub(crate) with: BTreeMap<String, Scalar>,
 }
 
+/// The fields that its records are asked for with.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldsPlan {
+    pub(crate) manifest: FieldsManifest,
+    /// What tells that records of two requests are the same.
+    pub(crate) merge_by: Vec<Pointer>,
+}
+
 /// How its windows are asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowPlan {
@@ -98,6 +107,8 @@ pub(crate) struct Stream {
     pub(crate) title: String,
     pub(crate) kind: StreamKind,
     pub(crate) request: RequestPlan,
+    /// The fields that its records are asked for with, where they are named one by one.
+    pub(crate) fields: Option<FieldsPlan>,
     /// How its requests prove who sends them, where that is not `http`'s way.
     pub(crate) auth: Option<Auth>,
     pub(crate) records: RecordsManifest,
@@ -185,6 +196,7 @@ impl Stream {
         let rules =
             own_rules(manifest.errors.take(), window.is_some(), manifest.slices.is_some(), connector_rules, blame)?;
         let request = complete_request(&mut manifest, &columns, rules, blame)?;
+        let fields = complete_fields(&mut manifest, &columns, &key, &pagination, blame)?;
         let by_window =
             window.as_ref().filter(|_| kind == StreamKind::Mutable).map(|window| window.policy.field.clone());
         let (deletes, key_list) = complete_deletes(name, manifest.deletes, &columns, &key, blame)?;
@@ -194,6 +206,7 @@ impl Stream {
             title: blame.need("title", manifest.title, "write one line on what a row is")?,
             kind,
             request,
+            fields,
             auth: manifest.auth,
             records: complete_records(manifest.records, manifest.decoding.as_ref(), blame)?,
             decoding: manifest.decoding.unwrap_or_default(),
@@ -266,6 +279,7 @@ impl Stream {
                 columns: named_columns(&columns),
                 with: self.request.with.clone(),
             },
+            fields: None,
             auth: self.auth.clone(),
             records: RecordsManifest::List(list.records),
             decoding: self.decoding.clone(),
@@ -339,12 +353,13 @@ impl Stream {
         }
     }
 
-    /// Whether pagination, window or chain puts a value under this name.
+    /// Whether pagination, window, chain or the list of fields puts a value under this name.
     pub(crate) fn names_slot(&self, name: &str) -> bool {
         let request = self.window.as_ref().and_then(|window| window.request.as_ref());
         let bounds = request.into_iter().flat_map(WindowRequest::slots);
         let token = self.chain.as_ref().and_then(|chain| chain.param.as_ref());
-        let mut slots = self.pagination.slots().into_iter().chain(bounds).chain(token);
+        let fields = self.fields.as_ref().map(|fields| &fields.manifest.param);
+        let mut slots = self.pagination.slots().into_iter().chain(bounds).chain(token).chain(fields);
         slots.any(|slot| matches!(slot, crate::pagination::Slot::Name(known) if known == name))
     }
 
@@ -513,6 +528,42 @@ fn complete_request(
 /// Where the columns stand in a record; not those that were given to the request.
 fn named_columns(columns: &[Column]) -> Vec<Pointer> {
     columns.iter().filter(|column| given_name(column).is_none()).map(|column| Pointer::parse(&column.pointer)).collect()
+}
+
+/// The fields that records are asked for with, taken out of the stream's manifest.
+fn complete_fields(
+    manifest: &mut StreamManifest,
+    columns: &[Column],
+    key: &[String],
+    pagination: &Pagination,
+    blame: &Blame<'_>,
+) -> Result<Option<FieldsPlan>, ManifestError> {
+    let Some(fields) = manifest.fields.take() else { return Ok(None) };
+    let wrong = |reason: &str, fix: &str| Err(blame.incomplete("fields", reason, fix));
+    if let Some((reason, fix)) = fields.fault() {
+        return wrong(reason, fix);
+    }
+    if manifest.job.is_some() {
+        return wrong("a job's download is asked for once", "name the fields where the job is created");
+    }
+    let own = columns.iter().filter(|column| key.contains(&column.name) && given_name(column).is_none());
+    let merge_by = match &fields.merge_by {
+        Some(by) => by.as_slice().to_vec(),
+        None => own.map(|column| Pointer::parse(&column.pointer)).collect(),
+    };
+    if fields.at_most.is_some() {
+        if merge_by.is_empty() {
+            return wrong("nothing tells that records of two requests are the same", "write `merge_by`");
+        }
+        if manifest.kind == Some(StreamKind::Chain)
+            || matches!(pagination, Pagination::Scroll(_))
+            || pagination.is_alone()
+        {
+            let fix = "remove `at_most`, or choose another pagination";
+            return wrong("each request moves on, so no page can be asked for twice", fix);
+        }
+    }
+    Ok(Some(FieldsPlan { manifest: fields, merge_by }))
 }
 
 fn own_rules(

@@ -25,6 +25,7 @@ use crate::manifest::request::{AgeManifest, QueryManifest};
 use crate::manifest::settings::parse_instant;
 use crate::pagination::{ConnectionManifest, Pagination, Seen, Slot};
 use crate::parents::ParentManifest;
+use crate::portions::FieldsManifest;
 use crate::refusal::ErrorRule;
 use crate::shaping::StepManifest;
 use crate::slicing::{Condition, SlicesManifest};
@@ -55,6 +56,8 @@ pub struct StreamManifest {
     pub headers: Option<Ordered<ValueManifest>>,
     /// The body of a `post`.
     pub body: Option<BodyManifest>,
+    /// The fields that records are asked for with, in as many requests a page as the API needs for all of them.
+    pub fields: Option<FieldsManifest>,
     /// How query parameters and forms are written, in place of the connector's way.
     pub query: Option<QueryManifest>,
     /// The points that a request is thought to cost, in place of the connector's `cost`.
@@ -161,6 +164,7 @@ impl StreamManifest {
             params: self.params.or(base.params),
             headers: self.headers.or(base.headers),
             body: self.body.or(base.body),
+            fields: self.fields.or(base.fields),
             when: self.when.or(base.when),
             for_each: self.for_each.or(base.for_each),
             internal: self.internal.or(base.internal),

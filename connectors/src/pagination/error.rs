@@ -68,6 +68,24 @@ pub enum PaginationError {
         /// The bound.
         limit: u32,
     },
+    /// A record of a page that is asked for in portions cannot be laid together.
+    #[error("a record has no `{field}` by which the requests for a page's fields could be laid together")]
+    KeylessPortion {
+        /// What should tell records apart.
+        field: String,
+    },
+    /// More requests for one page than a reading makes.
+    #[error("the fields of a page take more than {limit} requests")]
+    TooManyPortions {
+        /// The bound.
+        limit: usize,
+    },
+    /// The requests for a page's fields had other records at every attempt.
+    #[error("the requests for the fields of a page had different records, {times} times in a row")]
+    PortionsDiffer {
+        /// How often.
+        times: u32,
+    },
     /// More records match than one query gives, and the range cannot be cut further.
     #[error("{total} records match, one query gives {cap} at most, and the range cannot be cut further")]
     Capped {
@@ -95,6 +113,9 @@ impl PaginationError {
             Self::PageRepeated { .. } => "page-repeated",
             Self::NotANumber { .. } => "count-missing",
             Self::Moved { .. } => "list-moved",
+            Self::KeylessPortion { .. } => "portion-keyless",
+            Self::TooManyPortions { .. } => "too-many-portions",
+            Self::PortionsDiffer { .. } => "portions-differ",
             Self::NotAscending { .. } => "not-ascending",
             Self::OneInstant { .. } => "one-instant",
             Self::Computed { .. } => "next-page-unknown",

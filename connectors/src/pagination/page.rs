@@ -50,6 +50,23 @@ impl Page {
         Ok(Self { facts: ended.facts, cursor: cursor.map(str::to_owned), ..Self::default() })
     }
 
+    /// The facts of a page that was asked for in portions: what follows it is what the later portion says, where it says anything.
+    pub(crate) fn joined(self, later: Self) -> Self {
+        let mut page = Self { last_time: later.last_time.or(self.last_time), ..later };
+        page.facts.count = page.facts.count.max(self.facts.count);
+        let (before, facts) = (self.facts, &mut page.facts);
+        for (known, fresh) in
+            [(before.body, &mut facts.body), (before.first, &mut facts.first), (before.last, &mut facts.last)]
+        {
+            for ((_, old), (_, new)) in known.into_iter().zip(fresh.iter_mut()) {
+                if new.is_none() {
+                    *new = old;
+                }
+            }
+        }
+        page
+    }
+
     /// Records on the page.
     pub fn count(&self) -> u64 {
         self.facts.count

@@ -56,6 +56,13 @@ impl ParentManifest {
         }
     }
 
+    /// The records of a stream that list a value each, under this name.
+    pub(crate) fn listing(stream: &str, name: &str, field: &Pointer) -> Self {
+        let mut fields = Ordered::default();
+        fields.put(name, field.clone());
+        Self { stream: stream.to_owned(), ..Self::of_answer(fields, None) }
+    }
+
     /// Whether it gives a request a field of this name; what goes along in a list has no name of its own any more.
     pub fn has_field(&self, name: &str) -> bool {
         if let Some(batch) = self.batch.as_ref().filter(|batch| name == batch.name || name == batch.field) {

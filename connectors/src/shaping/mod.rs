@@ -42,7 +42,7 @@ use crate::decoding::{Pointer, refused};
 use crate::expression::{RecordExpression, Scalar, Scope};
 use crate::manifest::{OneOrMany, Ordered};
 pub(crate) use include::{Lookup, LookupKey};
-use node::Node;
+pub(crate) use node::Node;
 
 /// Largest sum of the records that one record becomes.
 const SHAPED_BYTES_MAX: usize = 128 * 1024 * 1024;

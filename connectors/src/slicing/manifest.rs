@@ -178,9 +178,10 @@ impl SlicesManifest {
     }
 }
 
-fn check_parent(parent: &ParentManifest, name: &str, streams: &[Stream]) -> Result<(), (String, &'static str)> {
-    let Some(stream) = streams.iter().find(|stream| stream.name == parent.stream) else {
-        return Err((format!("there is no stream `{}`", parent.stream), "name a stream of this connector"));
+/// Checks that a stream of this name can be read as a whole, to list something for others.
+pub(crate) fn check_listed<'a>(name: &str, streams: &'a [Stream]) -> Result<&'a Stream, (String, &'static str)> {
+    let Some(stream) = streams.iter().find(|stream| stream.name == name) else {
+        return Err((format!("there is no stream `{name}`"), "name a stream of this connector"));
     };
     if stream.slices.is_some() {
         return Err((format!("`{}` is read by slices itself", stream.name), "name a stream that is read as a whole"));
@@ -189,6 +190,11 @@ fn check_parent(parent: &ParentManifest, name: &str, streams: &[Stream]) -> Resu
         let fix = "name a snapshot, or a stream with a `start`";
         return Err((format!("`{}` cannot be listed as a whole", stream.name), fix));
     }
+    Ok(stream)
+}
+
+fn check_parent(parent: &ParentManifest, name: &str, streams: &[Stream]) -> Result<(), (String, &'static str)> {
+    check_listed(&parent.stream, streams)?;
     if !parent.has_field(name) {
         let fix = "name the field that names the slice under `fields`";
         return Err((format!("`{name}` is no field of the parent"), fix));

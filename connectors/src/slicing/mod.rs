@@ -20,6 +20,7 @@ mod manifest;
 pub use condition::Condition;
 pub use error::SliceError;
 pub use listing::{Entry, Listing};
+pub(crate) use manifest::check_listed;
 pub use manifest::{DatesManifest, NumbersManifest, SlicesManifest};
 
 /// Most slices of a stream: beyond that a stream should be read another way.

@@ -13,6 +13,8 @@ mod locks;
 mod login;
 mod outlet;
 mod parts;
+mod pass;
+mod portions;
 mod query;
 mod reading;
 mod refusal;

@@ -4,6 +4,7 @@
 //! commas or parentheses as they are, because they read the query before they decode it.
 
 use serde_json::Value;
+use url::Url;
 
 use crate::manifest::{ListStyle, QueryManifest, SpaceStyle};
 
@@ -32,6 +33,19 @@ pub(super) fn encode(pairs: &[(String, Value)], style: &QueryManifest) -> String
         }
     }
     out
+}
+
+/// The URL without these query parameters; the others stay as they were written.
+pub(super) fn without(url: &Url, names: &[String]) -> Url {
+    let mut url = url.clone();
+    let Some(query) = url.query().filter(|_| !names.is_empty()) else { return url };
+    let is_kept = |pair: &&str| {
+        let mut read = url::form_urlencoded::parse(pair.as_bytes());
+        read.next().is_none_or(|(name, _)| !names.iter().any(|own| *own == name))
+    };
+    let kept = query.split('&').filter(is_kept).collect::<Vec<_>>().join("&");
+    url.set_query(Some(kept.as_str()).filter(|kept| !kept.is_empty()));
+    url
 }
 
 fn text_of(value: &Value) -> String {
@@ -86,6 +100,17 @@ mod tests {
         let keeps_all = style("{ keep: '&=#+%,:() ' }");
         assert_eq!(encoded(&[("a", json!("1&b=2#x+%20"))], &keeps_all), "a=1%26b=2%23x%2B%2520");
         assert_eq!(encoded(&[("a&b", json!("c d"))], &style("{ spaces: percent }")), "a%26b=c%20d");
+    }
+
+    #[test]
+    fn a_parameter_is_taken_out_of_a_url_and_the_others_stay_as_they_were() {
+        let taken = |url: &str, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            without(&Url::parse(url).unwrap(), &names).to_string()
+        };
+        assert_eq!(taken("https://x.com/p?a=1&f%5B%5D=2&f[]=%2c&b=%7E", &["f[]"]), "https://x.com/p?a=1&b=%7E");
+        assert_eq!(taken("https://x.com/p?f=1", &["f"]), "https://x.com/p");
+        assert_eq!(taken("https://x.com/p?f=1", &[]), "https://x.com/p?f=1");
     }
 
     #[test]

@@ -3,21 +3,23 @@
 //! A body up to [`HOLD_BYTES`] is held until it is whole and decoded, so that a cut or throttled page is asked for again and nobody sees
 //! it. A larger one streams; when it is cut, the reading fails by name and its window is read again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
-use headwater_contract::{Chunk, Digest16, Exchange, ReadEvent, ReadSummary, Records, Slice, TimeRange};
+use headwater_contract::{Chunk, Exchange, ReadEvent, ReadSummary, Records, Slice, TimeRange};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Inner;
 use super::chain::{follow, opening};
 use super::gate::Gate;
+use super::pass::{Outcome, Pass};
+use super::portions::Portioning;
 use super::refusal::Ruled;
-use super::request::{Turn, build};
+use super::request::build;
 use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
@@ -123,36 +125,6 @@ async fn settle(inner: &Arc<Inner>, stream: &str, request: ReadRequest) -> Resul
     Ok(Errand { stream, scope, fields: Arc::default(), ranges, token: request.token, gate: None, url: None })
 }
 
-/// The state of one pass over a list.
-#[derive(Debug, Default)]
-struct Pass {
-    turn: Turn,
-    cursor: Option<String>,
-    number: u32,
-    /// Records of the pages before.
-    read: u64,
-    first_total: Option<u64>,
-    previous: Option<Digest16>,
-    /// Lower bound of the rows that are asked for, before it is made fit for the API.
-    from: Option<DateTime<Utc>>,
-    /// Digests of every cursor and URL of the pass: a circle of pages is found wherever it closes.
-    asked: HashSet<Digest16>,
-    /// Digests of its pages that have records: a circle without cursors is found as well.
-    pages: HashSet<Digest16>,
-}
-
-/// What came of a page.
-enum Outcome {
-    Page(Page),
-    /// More records match than one query gives; nothing of the page was passed on.
-    Capped {
-        total: u64,
-        cap: u64,
-    },
-    /// A rule of the manifest says what its refusal means.
-    Ruled(Ruled),
-}
-
 pub(super) struct Reader {
     pub(super) inner: Arc<Inner>,
     pub(super) stream: Arc<Stream>,
@@ -165,6 +137,10 @@ pub(super) struct Reader {
     wire: Option<Wire>,
     /// The records that wait for the rest of their lists.
     pub(super) weaver: Option<Weaver>,
+    /// How its fields are asked for.
+    pub(super) portioning: Portioning,
+    /// Number of the chunk that was passed on last, within its request.
+    pub(super) last_chunk: u32,
     /// Whether the list that is read comes in the order that the manifest says.
     watch: Option<Watch>,
     /// The request in flight, without secrets, and the manifest's key that a fault is blamed on.
@@ -187,6 +163,8 @@ impl Reader {
             summary,
             wire: None,
             weaver,
+            portioning: Portioning::default(),
+            last_chunk: 0,
             watch: None,
             last_request: None,
             began,
@@ -195,6 +173,11 @@ impl Reader {
 
     pub(super) fn blame(&self, fault: Fault) -> SourceError {
         let key = match &fault {
+            Fault::Pagination(
+                PaginationError::KeylessPortion { .. }
+                | PaginationError::PortionsDiffer { .. }
+                | PaginationError::TooManyPortions { .. },
+            ) => "fields",
             Fault::Pagination(_) if self.stream.chain.is_some() => "chain",
             Fault::Pagination(_) => "pagination",
             Fault::Decode(_) => "records",
@@ -210,6 +193,7 @@ impl Reader {
     pub(super) async fn run(&mut self) -> Result<ReadSummary, Fault> {
         let scope = Arc::clone(&self.errand.scope);
         let now = self.inner.clock.now();
+        self.portioning = self.settle_fields().await?;
         self.wire = self.stream.window.as_ref().map(|window| Wire::new(window, &scope, now)).transpose()?;
         let mut ranges = VecDeque::new();
         for range in std::mem::take(&mut self.errand.ranges) {
@@ -324,6 +308,7 @@ impl Reader {
     async fn open_pass(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Pass, Fault> {
         let mut pass = Pass::default();
         let stream = Arc::clone(&self.stream);
+        pass.turn.sent = self.portioning.sent(0);
         if let (Some(range), Some(window)) = (range, &stream.window) {
             self.watch = window.feed.map(|feed| Watch::new(feed, window.pointer.clone(), range));
             self.ask_from(&mut pass, range.from(), Some(range));
@@ -392,8 +377,21 @@ impl Reader {
         }
     }
 
-    /// Asks for one page until it is whole, and passes it on.
+    /// Asks for one page, in portions where its fields need several requests.
     async fn read_page(&mut self, scope: &Scope, pass: &mut Pass, range: Option<TimeRange>) -> Result<Outcome, Fault> {
+        if self.portioning.is_in_portions() {
+            return self.read_portions(scope, pass, range).await;
+        }
+        self.ask_page(scope, pass, range).await
+    }
+
+    /// Asks for one page, or for a portion of it, until it is whole, and passes it on.
+    pub(super) async fn ask_page(
+        &mut self,
+        scope: &Scope,
+        pass: &mut Pass,
+        range: Option<TimeRange>,
+    ) -> Result<Outcome, Fault> {
         let request = build(&self.inner, &self.stream, scope, &pass.turn)?;
         self.name_request(&request);
         self.wait_at_gate().await;
@@ -455,8 +453,7 @@ impl Reader {
                 body.end();
                 self.drain(&mut body).await.map_err(seen)?;
             }
-            self.summary.requests += 1;
-            self.summary.dropped += page.facts.dropped;
+            self.count(&page);
             return Ok(Outcome::Page(page));
         }
         let body = self.body_reader(&answer);
@@ -498,9 +495,16 @@ impl Reader {
         if let Some(Outcome::Capped { total, cap }) = self.capped(&page) {
             return Err(PaginationError::Capped { total, cap }.into());
         }
-        self.summary.requests += 1;
-        self.summary.dropped += page.facts.dropped;
+        self.count(&page);
         Ok(Outcome::Page(page))
+    }
+
+    /// Counts an answer; what was dropped of a page counts once, however many portions it has.
+    fn count(&mut self, page: &Page) {
+        self.summary.requests += 1;
+        if self.portioning.is_first() {
+            self.summary.dropped += page.facts.dropped;
+        }
     }
 
     fn body_reader(&self, answer: &Answer) -> BodyReader {
@@ -545,13 +549,10 @@ impl Reader {
         answer: &Answer,
         facts: BodyFacts,
     ) -> Result<Page, Fault> {
-        if facts.count > 0 && pass.previous == Some(facts.digest) {
-            return Err(PaginationError::PageRepeated { page: pass.number + 1 }.into());
+        // Portions of a page may look alike, and a page that is read again does.
+        if self.portioning.is_new_page() {
+            pass.meet(&facts, self.stream.is_append_only())?;
         }
-        if facts.count > 0 && !self.stream.is_append_only() && !pass.pages.insert(facts.digest) {
-            return Err(PaginationError::PageRepeated { page: pass.number + 1 }.into());
-        }
-        pass.previous = Some(facts.digest);
         let last_time = self
             .stream
             .window
@@ -603,17 +604,27 @@ impl Reader {
             source_date: answer.source_date,
         };
         exchange.headers.extend(self.given.as_ref().map(Given::header));
+        exchange.headers.extend(self.portioning.header().filter(|_| role.is_none()));
         exchange.url = self.shown(exchange.url);
         exchange.headers.extend(role.map(|role| (ROLE_HEADER.to_owned(), role.as_str().to_owned())));
         self.send(ReadEvent::Exchange(exchange)).await
     }
 
     pub(super) async fn pass_on(&mut self, chunk: Chunk) -> Result<(), Fault> {
+        self.last_chunk = chunk.ordinal;
         self.summary.bytes += chunk.body.len() as u64;
         self.send(ReadEvent::Chunk(chunk)).await
     }
 
     async fn pass_on_records(&mut self, records: Records) -> Result<(), Fault> {
+        match self.portioning.merger() {
+            Some(merger) => merger.take(records.texts),
+            None => self.pass_on_merged(records).await,
+        }
+    }
+
+    /// Passes on records that have all their fields.
+    pub(super) async fn pass_on_merged(&mut self, records: Records) -> Result<(), Fault> {
         if let (Some(watch), Some(wire)) = (&mut self.watch, &self.wire)
             && watch.see(&records.texts, wire)
         {
@@ -648,16 +659,6 @@ impl Reader {
     async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {
         let gone = |_| Fault::Internal { facts: "nobody takes what is read".to_owned() };
         self.sender.send(Ok(event)).await.map_err(gone)
-    }
-}
-
-impl Pass {
-    /// Refuses a cursor that was sent before in this pass.
-    fn remember(&mut self, cursor: &str) -> Result<(), Fault> {
-        if self.asked.insert(Digest16::of(cursor.as_bytes())) {
-            return Ok(());
-        }
-        Err(PaginationError::CursorStuck { cursor: cursor.to_owned() }.into())
     }
 }
 

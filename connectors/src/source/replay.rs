@@ -10,11 +10,13 @@ use headwater_contract::{Chunk, Exchange, ReadSummary, Records};
 use super::Inner;
 use super::chain::follow;
 use super::connection::reader_of;
+use super::portions::numbered;
 use super::reading::content_type;
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::pagination::{Page, Weaver};
 use crate::parents::{Given, Role};
+use crate::portions::{Merger, Portion};
 use crate::stream::Stream;
 
 /// Decodes stored bodies in (request, ordinal) order.
@@ -27,6 +29,10 @@ pub struct Replayer {
     given: Option<Given>,
     /// The records that wait for the rest of their lists.
     weaver: Option<Weaver>,
+    /// What lays the portions of a page together.
+    merger: Option<Merger>,
+    /// Which portion of its page a body is.
+    portion: Option<Portion>,
     /// The rows of a body that is the rest of a list.
     rows: Option<Vec<Bytes>>,
     /// The request of a body that is not the stream's own, such as a parent's.
@@ -44,6 +50,8 @@ impl Replayer {
             body: None,
             given: None,
             weaver,
+            merger: None,
+            portion: None,
             rows: None,
             passed_over: None,
             next_ordinal: 0,
@@ -60,6 +68,7 @@ impl Replayer {
         let records = self.close()?;
         self.summary.requests += 1;
         self.next_ordinal = 0;
+        self.portion = None;
         let role = Role::of(exchange);
         let ask = self.weaver.as_ref().and_then(Weaver::ask).filter(|_| role == Some(Role::Connection.as_str()));
         if let Some(ask) = ask {
@@ -73,6 +82,11 @@ impl Replayer {
             return Ok(records);
         }
         self.given = Given::stored(exchange);
+        if let (Some(fields), Some(portion)) = (&self.stream.fields, Portion::stored(exchange)) {
+            let merger = self.merger.get_or_insert_with(|| Merger::new(&fields.merge_by, fields.manifest.partial));
+            merger.begin(portion);
+            self.portion = Some(portion);
+        }
         let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &self.stream.facts())
             .with_shape(self.stream.shape.as_ref(), &self.inner.scope)
             .with_content_type(content_type(&exchange.headers));
@@ -117,12 +131,21 @@ impl Replayer {
         if let Some(body) = &mut self.body {
             body.end();
         }
-        let records = self.drain()?;
+        let mut records = self.drain()?;
         let Some(body) = self.body.take() else { return Ok(records) };
         let request = body.request();
         let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
-        self.summary.dropped += facts.dropped;
+        if self.portion.is_none_or(|portion| portion.at == 0) {
+            self.summary.dropped += facts.dropped;
+        }
+        if self.portion.is_some_and(Portion::is_last) {
+            let batches = self.merger.as_mut().map_or(Ok(None), Merger::finish);
+            let batches = batches.map_err(|error| self.blame(error.into()))?.unwrap_or_default();
+            for whole in numbered(batches, request, self.next_ordinal.saturating_sub(1)) {
+                records.extend(self.woven(whole)?);
+            }
+        }
         if let (Some(rows), Some(weaver)) = (self.rows.take(), &mut self.weaver) {
             let woven = weaver.give(request, self.next_ordinal, rows, &facts);
             let woven = woven.map_err(|fault| self.blame(fault))?;
@@ -150,13 +173,22 @@ impl Replayer {
                 rows.extend(records.texts);
                 continue;
             }
-            let whole = match &mut self.weaver {
-                Some(weaver) => weaver.take(records).map_err(|fault| self.blame(fault))?,
-                None => Some(records),
-            };
-            batches.extend(whole.map(|records| self.finished(records)));
+            if let (Some(merger), Some(_)) = (&mut self.merger, self.portion) {
+                merger.take(records.texts).map_err(|fault| self.blame(fault))?;
+                continue;
+            }
+            batches.extend(self.woven(records)?);
         }
         Ok(batches)
+    }
+
+    /// Records whose lists are whole.
+    fn woven(&mut self, records: Records) -> Result<Option<Records>, SourceError> {
+        let whole = match &mut self.weaver {
+            Some(weaver) => weaver.take(records).map_err(|fault| self.blame(fault))?,
+            None => Some(records),
+        };
+        Ok(whole.map(|records| self.finished(records)))
     }
 
     /// Records as they are passed on.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::parts::Parts;
-use super::{Inner, selection};
+use super::{Inner, query, selection};
 use crate::error::Fault;
 use crate::expression::{ExpressionError, Scalar, Scope};
 use crate::limits::Load;
@@ -23,6 +23,8 @@ pub(super) struct Turn {
     pub(super) bounds: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The bounds as they are written, with where they go; of a chain, what opens its link.
     pub(super) window: Vec<(Slot, Value)>,
+    /// Values that every request of the reading carries, such as the names of fields.
+    pub(super) sent: Vec<(Slot, Value)>,
     /// Values that pagination or the chain's token sets.
     pub(super) set: Vec<(Slot, Value)>,
     /// The URL that the server gave, which stands in place of path and parameters.
@@ -39,6 +41,7 @@ fn values(plan: &RequestPlan, turn: &Turn) -> Vec<(Slot, Value)> {
     if !turn.is_alone {
         values.extend(plan.page_size.as_ref().map(|size| (size.param.clone(), size.value.to_json())));
         values.extend(turn.window.iter().cloned());
+        values.extend(turn.sent.iter().cloned());
     }
     values.extend(turn.set.iter().cloned());
     values
@@ -63,11 +66,23 @@ fn names(stream: &Stream, plan: &RequestPlan, scope: &Scope, turn: &Turn, values
     }
     for (slot, value) in values {
         if let Slot::Name(name) = slot {
-            scope.insert(name.clone(), Scalar::from_json(value));
+            scope.insert(name.clone(), listed(value).unwrap_or_else(|| Scalar::from_json(value)));
         }
     }
     name_columns(plan, &mut scope);
     scope
+}
+
+/// A list of texts, as placeholders see it.
+fn listed(value: &Value) -> Option<Scalar> {
+    let items = value.as_array()?.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+    Some(Scalar::List(items.collect()))
+}
+
+/// Names of query parameters that this request says itself, whatever a URL of the server says.
+fn own_names(turn: &Turn, scope: &Scope) -> Result<Vec<String>, ExpressionError> {
+    let slots = turn.sent.iter().map(|(slot, _)| slot);
+    slots.filter(|slot| matches!(slot, Slot::Query(_))).map(|slot| slot.fill(scope)).collect()
 }
 
 /// The request of one turn.
@@ -97,8 +112,11 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
     let mut url = if let Some(given) = &turn.url {
         let known: Vec<String> = given.query_pairs().map(|(name, _)| name.into_owned()).collect();
         let adds_params = stream.pagination.adds_params();
-        parts.keep_query(|name| adds_params && !known.iter().any(|known| known == name));
-        given.clone()
+        let own = own_names(turn, &scope)?;
+        parts.keep_query(|name| {
+            own.iter().any(|own| own == name) || adds_params && !known.iter().any(|known| known == name)
+        });
+        query::without(given, &own)
     } else {
         let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
         let mut url = inner.base.clone();

@@ -10,21 +10,26 @@ use headwater_contract::{ReadEvent, Slice};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Inner;
 use super::tree::{Errand, Feed, ranges_of};
-use crate::error::SourceError;
+use super::{Inner, selection};
+use crate::error::{Fault, SourceError};
 use crate::expression::{Scalar, Scope};
 use crate::manifest::{Manifest, Settings};
+use crate::pagination::as_token;
 use crate::parents::{Fields, ParentManifest, fields_of, scope_with};
+use crate::portions::{FieldNames, FieldsManifest};
 use crate::slicing::{Entry, Listing, SLICES_MAX, SliceError, SlicesManifest};
 use crate::stream::Stream;
 
 /// How long a list that took requests is taken for the present one.
 const FRESH: Duration = Duration::from_mins(5);
 
-/// Lists that took requests, by what asked for them.
+/// A list that took requests, when it has been read.
+type Listed = Arc<Mutex<Option<(Instant, Vec<Fields>)>>>;
+
+/// Lists that took requests, by what asked for them. Each has a lock of its own, because a list may need another one.
 #[derive(Debug, Default)]
-pub(super) struct Lists(Mutex<BTreeMap<String, (Instant, Vec<Fields>)>>);
+pub(super) struct Lists(Mutex<BTreeMap<String, Listed>>);
 
 /// What conditions see: plain settings, lists as texts with commas, whether a secret was given; what was not given is `""`.
 pub(super) fn claims(manifest: &Manifest, settings: &Settings) -> Scope {
@@ -86,16 +91,36 @@ impl Inner {
 
     /// The fields of a listing stream's records. Whoever comes second waits for the first one's list.
     async fn listed(self: &Arc<Self>, parent: &ParentManifest, is_fresh: bool) -> Result<Vec<Fields>, SourceError> {
-        let key = Listing::key(parent);
-        let mut lists = self.lists.0.lock().await;
-        if let Some((since, fields)) = lists.get(&key)
+        let list = Arc::clone(self.lists.0.lock().await.entry(Listing::key(parent)).or_default());
+        let mut list = list.lock().await;
+        if let Some((since, fields)) = &*list
             && (!is_fresh || since.elapsed() < FRESH)
         {
             return Ok(fields.clone());
         }
         let fields = self.read_list(parent).await?;
-        lists.insert(key, (Instant::now(), fields.clone()));
+        *list = Some((Instant::now(), fields.clone()));
         Ok(fields)
+    }
+
+    /// The names of the fields that a stream's records are asked for with.
+    pub(super) async fn field_names(
+        self: &Arc<Self>,
+        stream: &Stream,
+        fields: &FieldsManifest,
+    ) -> Result<Vec<String>, Fault> {
+        match &fields.of {
+            FieldNames::Columns => Ok(stream.request.columns.iter().map(selection::dotted).collect()),
+            FieldNames::List(names) => Ok(names.clone()),
+            FieldNames::Setting(name) => Ok(self.settings.lists.get(name).cloned().unwrap_or_default()),
+            FieldNames::Stream(list) => {
+                let name = "name";
+                let parent = ParentManifest::listing(&list.stream, name, &list.field);
+                let listed = self.listed(&parent, true).await.map_err(|error| *error.fault)?;
+                let text = |fields: &Fields| as_token(fields.get(name)).filter(|text| !text.trim().is_empty());
+                Ok(listed.iter().filter_map(text).collect())
+            }
+        }
     }
 
     async fn read_list(self: &Arc<Self>, parent: &ParentManifest) -> Result<Vec<Fields>, SourceError> {

@@ -239,6 +239,10 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
     if let Some((size, (name, way))) = size.and_then(|size| Some((size, slot_way(&size.param, &name_of)?))) {
         add(FactKind::PageSize, &name, way, Some(size.value.to_json()), None);
     }
+    let fields = stream.fields.as_ref().map(|fields| &fields.manifest.param);
+    if let Some((name, way)) = fields.and_then(|param| slot_way(param, &name_of)) {
+        add(FactKind::Filter, &name, way, None, None);
+    }
     for (name, value) in request.params.iter() {
         let name = name_of(name);
         add(FactKind::Filter, &name, way(&name), value.value(&Scope::new()).ok(), None);

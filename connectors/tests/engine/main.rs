@@ -13,6 +13,7 @@ mod jobs;
 mod limits;
 mod paging;
 mod parents;
+mod portions;
 mod refusals;
 mod requests;
 mod safety;

@@ -121,3 +121,25 @@ pub(crate) fn sorted(records: &[Value], pointer: &str) -> Vec<String> {
     values.sort();
     values
 }
+
+/// The records that a replay gives of what a reading yielded, with the summary's count and the places checked against it.
+pub(crate) fn replayed(source: &Source, stream: &str, got: &Got) -> Vec<bytes::Bytes> {
+    let (mut replayer, mut again) = (source.replay(stream).unwrap(), Vec::new());
+    for event in &got.events {
+        match event {
+            ReadEvent::Exchange(exchange) => again.extend(replayer.exchange(exchange).unwrap()),
+            ReadEvent::Chunk(chunk) => again.extend(replayer.chunk(chunk.clone()).unwrap()),
+            ReadEvent::Records(_) | ReadEvent::Done(_) => {}
+        }
+    }
+    let (rest, summary) = replayer.finish().unwrap();
+    again.extend(rest);
+    assert_eq!((summary.records, summary.dropped), (got.summary.records, got.summary.dropped));
+    let place = |records: &headwater_contract::Records| (records.request, records.chunks, records.first_ordinal);
+    let live = got
+        .events
+        .iter()
+        .filter_map(|event| if let ReadEvent::Records(records) = event { Some(place(records)) } else { None });
+    assert_eq!(again.iter().map(place).collect::<Vec<_>>(), live.collect::<Vec<_>>());
+    again.into_iter().flat_map(|records| records.texts).collect()
+}
