@@ -6,8 +6,10 @@ use headwater_contract::{Digest16, StreamKind};
 use serde::Serialize;
 
 use crate::manifest::{
-    Fact, Instant, Limit, Lines, Manifest, ManifestError, SettingInfo, SettingManifest, SettingType, StreamManifest,
+    Fact, Instant, Limit, Lines, Manifest, ManifestError, Ordered, SettingInfo, SettingManifest, SettingType,
+    StreamManifest,
 };
+use crate::pagination::Slot;
 use crate::parents::check_parents;
 use crate::stream::{Blame, Stream};
 use crate::verify::{Evidence, Standing};
@@ -241,7 +243,8 @@ impl Connector {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
                 || is_slice(name)
                 || stream.request.with.contains_key(name)
-                || stream.names_slot(name);
+                || stream.names_slot(name)
+                || self.looks_up(&stream.name, name);
             if !is_known {
                 let reason = format!("`{{{name}}}` is no setting, slice or parameter");
                 return Err(blame.incomplete("path", reason, "declare it under `settings`, or name it in `slices`"));
@@ -267,6 +270,16 @@ impl Connector {
             return Err(blame.incomplete("", format!("`{}` is no setting", hosts.setting), fix));
         }
         self.check_auth(stream, blame)
+    }
+
+    /// Whether the requests of a stream are given a value of this name by a lookup.
+    fn looks_up(&self, stream: &str, name: &str) -> bool {
+        let manifest = &self.manifest;
+        let all = manifest.streams.iter().chain(manifest.templates.iter()).map(|(_, stream)| stream);
+        let lookups = all.chain(&manifest.defaults).flat_map(|stream| stream.lookups.iter().flat_map(Ordered::iter));
+        lookups
+            .map(|(_, lookup)| lookup)
+            .any(|lookup| lookup.stream == stream && matches!(&lookup.param, Slot::Name(known) if known == name))
     }
 
     /// Every name in a credential must be known, and what is one way in of several must be optional.

@@ -20,6 +20,7 @@ pub mod jobs;
 mod library;
 pub mod limits;
 pub mod lint;
+pub mod lookups;
 pub mod manifest;
 pub mod pagination;
 pub mod parents;

@@ -13,6 +13,7 @@ use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, Decoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::jobs::JobPlan;
+use crate::lookups::{Lookup, LookupManifest};
 use crate::manifest::{
     AgeManifest, BodyManifest, ChainManifest, ColumnManifest, DeletesManifest, Fact, Instant, KeyListManifest,
     KeyScope, ManifestError, Method, Ordered, PageSize, QueryManifest, ResultCap, StreamManifest, WindowManifest,
@@ -117,6 +118,8 @@ pub(crate) struct Stream {
     pub(crate) pagination: Pagination,
     /// Lists inside each record that have pages of their own.
     pub(crate) connections: Arc<[ConnectionManifest]>,
+    /// Fields that other requests give to its records.
+    pub(crate) lookups: Arc<[Lookup]>,
     pub(crate) chain: Option<ChainManifest>,
     pub(crate) slices: Option<SlicesManifest>,
     pub(crate) parent: Option<ParentManifest>,
@@ -185,6 +188,7 @@ impl Stream {
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = blame.need("columns", manifest.columns.take(), "write the columns that rows promise")?;
         let (shape, read_formats) = complete_shape(manifest.shape.take(), &columns, manifest.decoding.as_ref(), blame)?;
+        let lookups = complete_lookups(manifest.lookups.take(), &columns, blame)?;
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
         let key = complete_key(manifest.key.take(), append_only, &columns, blame)?;
@@ -213,6 +217,7 @@ impl Stream {
             shape,
             pagination,
             connections: complete_connections(manifest.connections, blame)?,
+            lookups,
             chain,
             slices: manifest.slices,
             parent: manifest.parent,
@@ -286,6 +291,7 @@ impl Stream {
             shape: None,
             pagination: list.pagination.unwrap_or_default(),
             connections: Arc::default(),
+            lookups: Arc::default(),
             chain: None,
             slices: self.slices.clone(),
             parent: self.parent.clone(),
@@ -590,6 +596,30 @@ fn complete_connections(
         return Err(blame.incomplete(&format!("connections.{name}"), reason, "mend it as the reason says"));
     }
     Ok(connections.iter().map(|(_, connection)| connection.clone()).collect())
+}
+
+fn complete_lookups(
+    lookups: Option<Ordered<LookupManifest>>,
+    columns: &Ordered<ColumnManifest>,
+    blame: &Blame<'_>,
+) -> Result<Arc<[Lookup]>, ManifestError> {
+    let lookups = lookups.unwrap_or_default();
+    for (name, lookup) in lookups.iter() {
+        let wrong = |reason: String, fix: &str| Err(blame.incomplete(&format!("lookups.{name}"), reason, fix));
+        if let Some((reason, fix)) = lookup.fault() {
+            return wrong(reason.to_owned(), fix);
+        }
+        let is_within = |column: &str, manifest: &ColumnManifest| {
+            Pointer::parse(&manifest.to_column(column).pointer).segments().first().is_some_and(|first| first == name)
+        };
+        let normal =
+            columns.iter().find(|(column, manifest)| manifest.normal().is_some() && is_within(column, manifest));
+        if let Some((column, _)) = normal {
+            let reason = format!("column `{column}` is written anew before anything is looked up");
+            return wrong(reason, "write it anew by a `shape` step of the stream that is looked up in");
+        }
+    }
+    Ok(lookups.iter().map(|(name, lookup)| (name.to_owned(), lookup.clone())).collect())
 }
 
 fn complete_pagination(

@@ -17,6 +17,7 @@ use crate::auth::Auth;
 use crate::decoding::{BodyDecoding, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::jobs::JobManifest;
+use crate::lookups::LookupManifest;
 use crate::manifest::column::{ChildManifest, ColumnManifest};
 use crate::manifest::fact::Fact;
 use crate::manifest::http::{BodyManifest, Method};
@@ -103,6 +104,8 @@ pub struct StreamManifest {
     pub pagination: Option<Pagination>,
     /// Lists inside each record that have pages of their own; the rest of their rows is added to the record.
     pub connections: Option<Ordered<ConnectionManifest>>,
+    /// Fields that other requests give to each record, by its id: the records of a page are looked up together.
+    pub lookups: Option<Ordered<LookupManifest>>,
     /// How many records a page holds.
     pub page_size: Option<PageSize>,
     /// Parts of the stream with their own progress, such as accounts or repositories.
@@ -184,6 +187,7 @@ impl StreamManifest {
             key_scope: self.key_scope.or(base.key_scope),
             pagination: self.pagination.or(base.pagination),
             connections: self.connections.or(base.connections),
+            lookups: self.lookups.or(base.lookups),
             page_size: self.page_size.or(base.page_size),
             slices: self.slices.or(base.slices),
             chain: self.chain.or(base.chain),

@@ -3,6 +3,7 @@
 use headwater_contract::StreamKind;
 
 use super::{LEVELS_MAX, PARALLEL_MAX, ParentManifest, ParentRange};
+use crate::lookups::check_lookups;
 use crate::manifest::{Manifest, ManifestError};
 use crate::pagination::Pagination;
 use crate::portions::check_fields;
@@ -24,6 +25,7 @@ pub(crate) fn check_parents<'a>(
             check_parent(stream, parent, first, &blame)?;
         }
         check_job(stream, &above, manifest, &blame)?;
+        check_lookups(stream, streams, &blame)?;
         check_fields(stream, streams, manifest, &blame)?;
         if stream.parent.is_some() || stream.job.is_some() {
             check_paths(stream, &above, manifest, &blame)?;

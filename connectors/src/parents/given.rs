@@ -26,6 +26,8 @@ pub enum Role {
     Job,
     /// The rest of a list inside a record.
     Connection,
+    /// What was looked up for the records of a page.
+    Lookup,
 }
 
 impl Role {
@@ -35,6 +37,7 @@ impl Role {
             Self::Parent => "parent",
             Self::Job => "job",
             Self::Connection => "connection",
+            Self::Lookup => "lookup",
         }
     }
 

@@ -11,6 +11,7 @@ mod gate;
 mod job;
 mod locks;
 mod login;
+mod lookups;
 mod outlet;
 mod parts;
 mod pass;

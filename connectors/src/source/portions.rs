@@ -40,11 +40,6 @@ impl Portioning {
         Self { portions, merger, now: None, is_again: false }
     }
 
-    /// What the request of a portion carries.
-    pub(super) fn sent(&self, at: usize) -> Vec<(Slot, Value)> {
-        self.portions.get(at).cloned().into_iter().collect()
-    }
-
     /// Whether a page takes several requests.
     pub(super) fn is_in_portions(&self) -> bool {
         self.merger.is_some()
@@ -95,6 +90,11 @@ impl Reader {
         Ok(Portioning::new(&fields.manifest, merger, portions))
     }
 
+    /// What each request carries, with the names of a portion.
+    pub(super) fn sent(&self, portion: usize) -> Vec<(Slot, Value)> {
+        self.errand.sent.iter().cloned().chain(self.portioning.portions.get(portion).cloned()).collect()
+    }
+
     /// Asks for a page in portions; once more from the first one while they have different records.
     pub(super) async fn read_portions(
         &mut self,
@@ -107,7 +107,7 @@ impl Reader {
             let mut page: Option<Page> = None;
             for at in 0..of {
                 self.portioning.begin(Portion { at, of }, tries > 0);
-                pass.turn.sent = self.portioning.sent(at);
+                pass.turn.sent = self.sent(at);
                 match self.ask_page(scope, pass, range).await? {
                     Outcome::Page(later) => {
                         page = Some(match page {

@@ -24,6 +24,7 @@ use super::tree::{Errand, Feed};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
+use crate::lookups::Desk;
 use crate::pagination::{Next, Page, Pagination, PaginationError, Weaver, cursor_text, parse_link_header, resolve};
 use crate::parents::{Given, ROLE_HEADER, Role};
 use crate::refusal::{Decision, Refusal};
@@ -122,13 +123,22 @@ async fn settle(inner: &Arc<Inner>, stream: &str, request: ReadRequest) -> Resul
     }
     let scope = Arc::new(inner.enter(&stream, &request.slice).await?);
     let ranges = [request.bounds].into();
-    Ok(Errand { stream, scope, fields: Arc::default(), ranges, token: request.token, gate: None, url: None })
+    Ok(Errand {
+        stream,
+        scope,
+        fields: Arc::default(),
+        ranges,
+        token: request.token,
+        gate: None,
+        url: None,
+        sent: Vec::new(),
+    })
 }
 
 pub(super) struct Reader {
     pub(super) inner: Arc<Inner>,
     pub(super) stream: Arc<Stream>,
-    errand: Errand,
+    pub(super) errand: Errand,
     /// What every record takes from its request.
     given: Option<Given>,
     sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
@@ -137,6 +147,8 @@ pub(super) struct Reader {
     wire: Option<Wire>,
     /// The records that wait for the rest of their lists.
     pub(super) weaver: Option<Weaver>,
+    /// The records that wait for what is looked up.
+    pub(super) desk: Option<Desk>,
     /// How its fields are asked for.
     pub(super) portioning: Portioning,
     /// Number of the chunk that was passed on last, within its request.
@@ -152,7 +164,8 @@ impl Reader {
     pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
         let stream = Arc::clone(&errand.stream);
         let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
-        let (summary, weaver) = (ReadSummary::default(), Weaver::new(&stream.connections));
+        let (summary, weaver, desk) =
+            (ReadSummary::default(), Weaver::new(&stream.connections), Desk::new(&stream.lookups));
         let began = Instant::now();
         Self {
             inner,
@@ -163,6 +176,7 @@ impl Reader {
             summary,
             wire: None,
             weaver,
+            desk,
             portioning: Portioning::default(),
             last_chunk: 0,
             watch: None,
@@ -234,6 +248,7 @@ impl Reader {
             };
             pass.read += page.count();
             self.read_connections(scope, &pass.turn).await?;
+            self.read_lookups().await?;
             let next = self.next(&page)?;
             if let Some(records) = self.fills_query(&pass) {
                 return self.too_large(PaginationError::CapReached { records }.into());
@@ -308,7 +323,7 @@ impl Reader {
     async fn open_pass(&mut self, scope: &Scope, range: Option<TimeRange>) -> Result<Pass, Fault> {
         let mut pass = Pass::default();
         let stream = Arc::clone(&self.stream);
-        pass.turn.sent = self.portioning.sent(0);
+        pass.turn.sent = self.sent(0);
         if let (Some(range), Some(window)) = (range, &stream.window) {
             self.watch = window.feed.map(|feed| Watch::new(feed, window.pointer.clone(), range));
             self.ask_from(&mut pass, range.from(), Some(range));
@@ -644,6 +659,14 @@ impl Reader {
         if let Some(given) = &self.given {
             given.write_into_all(&mut records.texts);
         }
+        match &mut self.desk {
+            Some(desk) => desk.hold(records.texts),
+            None => self.pass_on_whole(records).await,
+        }
+    }
+
+    /// Passes on records of which nothing is missing.
+    pub(super) async fn pass_on_whole(&mut self, records: Records) -> Result<(), Fault> {
         self.summary.records += records.texts.len() as u64;
         self.send(ReadEvent::Records(records)).await
     }
@@ -656,7 +679,7 @@ impl Reader {
         Ok(())
     }
 
-    async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {
+    pub(super) async fn send(&mut self, event: ReadEvent) -> Result<(), Fault> {
         let gone = |_| Fault::Internal { facts: "nobody takes what is read".to_owned() };
         self.sender.send(Ok(event)).await.map_err(gone)
     }

@@ -14,6 +14,7 @@ use super::portions::numbered;
 use super::reading::content_type;
 use crate::decoding::{BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
+use crate::lookups::{Desk, stored};
 use crate::pagination::{Page, Weaver};
 use crate::parents::{Given, Role};
 use crate::portions::{Merger, Portion};
@@ -31,6 +32,12 @@ pub struct Replayer {
     weaver: Option<Weaver>,
     /// What lays the portions of a page together.
     merger: Option<Merger>,
+    /// The records that wait for what was looked up.
+    desk: Option<Desk>,
+    /// The lookup that a body answers, and for which id.
+    lookup: Option<(usize, Option<String>)>,
+    /// The chunk that came last: its request, and its number within it.
+    last: (u32, u32),
     /// Which portion of its page a body is.
     portion: Option<Portion>,
     /// The rows of a body that is the rest of a list.
@@ -43,7 +50,7 @@ pub struct Replayer {
 
 impl Replayer {
     pub(super) fn new(inner: Arc<Inner>, stream: Arc<Stream>) -> Self {
-        let weaver = Weaver::new(&stream.connections);
+        let (weaver, desk) = (Weaver::new(&stream.connections), Desk::new(&stream.lookups));
         Self {
             inner,
             stream,
@@ -51,6 +58,9 @@ impl Replayer {
             given: None,
             weaver,
             merger: None,
+            desk,
+            lookup: None,
+            last: (0, 0),
             portion: None,
             rows: None,
             passed_over: None,
@@ -65,12 +75,24 @@ impl Replayer {
     ///
     /// [`SourceError`] when the body before was not whole.
     pub fn exchange(&mut self, exchange: &Exchange) -> Result<Vec<Records>, SourceError> {
-        let records = self.close()?;
+        let mut records = self.close()?;
         self.summary.requests += 1;
         self.next_ordinal = 0;
         self.portion = None;
         let role = Role::of(exchange);
-        let ask = self.weaver.as_ref().and_then(Weaver::ask).filter(|_| role == Some(Role::Connection.as_str()));
+        self.lookup = self.looked_up(exchange).filter(|_| role == Some(Role::Lookup.as_str()));
+        if let Some((at, _)) = self.lookup {
+            let lookup = self.stream.lookups.get(at).map(|(_, lookup)| lookup.stream.clone()).unwrap_or_default();
+            let stream = self.inner.stream(&lookup)?;
+            self.body = Some(BodyReader::new(exchange.request, self.decoder(&stream, exchange)));
+            self.passed_over = None;
+            return Ok(records);
+        }
+        let is_connection = role == Some(Role::Connection.as_str());
+        if !is_connection {
+            records.extend(self.release());
+        }
+        let ask = self.weaver.as_ref().and_then(Weaver::ask).filter(|_| is_connection);
         if let Some(ask) = ask {
             self.body = Some(reader_of(ask.connection, exchange.request));
             (self.rows, self.passed_over) = (Some(Vec::new()), None);
@@ -87,11 +109,30 @@ impl Replayer {
             merger.begin(portion);
             self.portion = Some(portion);
         }
-        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &self.stream.facts())
-            .with_shape(self.stream.shape.as_ref(), &self.inner.scope)
-            .with_content_type(content_type(&exchange.headers));
-        self.body = Some(BodyReader::new(exchange.request, decoder));
+        self.body = Some(BodyReader::new(exchange.request, self.decoder(&self.stream, exchange)));
         Ok(records)
+    }
+
+    fn decoder(&self, stream: &Stream, exchange: &Exchange) -> Decoder {
+        Decoder::of(&stream.decoding, &stream.records, &stream.facts())
+            .with_shape(stream.shape.as_ref(), &self.inner.scope)
+            .with_content_type(content_type(&exchange.headers))
+    }
+
+    /// The lookup that an exchange answers, while records wait for it.
+    fn looked_up(&self, exchange: &Exchange) -> Option<(usize, Option<String>)> {
+        self.desk.as_ref().filter(|desk| desk.is_busy())?;
+        let (name, id) = stored(exchange)?;
+        let at = self.stream.lookups.iter().position(|(known, _)| *known == name)?;
+        Some((at, id))
+    }
+
+    /// The records that waited, with what was looked up.
+    fn release(&mut self) -> Vec<Records> {
+        let batches = self.desk.as_mut().map(Desk::release).unwrap_or_default();
+        let released: Vec<Records> = numbered(batches, self.last.0, self.last.1).collect();
+        self.summary.records += released.iter().map(|records| records.texts.len() as u64).sum::<u64>();
+        released
     }
 
     /// Takes the next chunk of the body and returns the records that end in it.
@@ -113,6 +154,7 @@ impl Replayer {
         };
         self.summary.bytes += chunk.body.len() as u64;
         self.next_ordinal += 1;
+        self.last = (chunk.request, chunk.ordinal);
         body.push(chunk.body);
         self.drain()
     }
@@ -123,7 +165,8 @@ impl Replayer {
     ///
     /// [`SourceError`] when the last body was not whole.
     pub fn finish(mut self) -> Result<(Vec<Records>, ReadSummary), SourceError> {
-        let records = self.close()?;
+        let mut records = self.close()?;
+        records.extend(self.release());
         Ok((records, self.summary))
     }
 
@@ -136,7 +179,7 @@ impl Replayer {
         let request = body.request();
         let Ended { facts, found, .. } = body.finish().map_err(|error| self.blame(error.into()))?;
         found.map_err(|error| self.blame(error.into()))?;
-        if self.portion.is_none_or(|portion| portion.at == 0) {
+        if self.lookup.is_none() && self.portion.is_none_or(|portion| portion.at == 0) {
             self.summary.dropped += facts.dropped;
         }
         if self.portion.is_some_and(Portion::is_last) {
@@ -149,9 +192,11 @@ impl Replayer {
         if let (Some(rows), Some(weaver)) = (self.rows.take(), &mut self.weaver) {
             let woven = weaver.give(request, self.next_ordinal, rows, &facts);
             let woven = woven.map_err(|fault| self.blame(fault))?;
-            return Ok(woven.map(|records| self.finished(records)).into_iter().collect());
+            return woven
+                .map_or(Ok(None), |records| self.finished(records))
+                .map(|records| records.into_iter().collect());
         }
-        if let Some(chain) = &self.stream.chain {
+        if let Some(chain) = self.stream.chain.as_ref().filter(|_| self.lookup.is_none()) {
             let page = Page { facts, number: self.summary.requests - 1, ..Page::default() };
             let (known, pagination) = (self.summary.token_out.clone(), &self.stream.pagination);
             // What followed is known by the bodies that are there; a header that is gone leaves the token as it was.
@@ -169,6 +214,11 @@ impl Replayer {
         while let Some(records) =
             self.body.as_mut().map_or(Ok(None), BodyReader::next).map_err(|error| self.blame(error.into()))?
         {
+            if let (Some((at, id)), Some(desk)) = (&self.lookup, &mut self.desk) {
+                let given = desk.give(*at, id.as_deref(), records.texts);
+                given.map_err(|fault| self.inner.blame(&self.stream, "records", fault))?;
+                continue;
+            }
             if let Some(rows) = &mut self.rows {
                 rows.extend(records.texts);
                 continue;
@@ -188,16 +238,20 @@ impl Replayer {
             Some(weaver) => weaver.take(records).map_err(|fault| self.blame(fault))?,
             None => Some(records),
         };
-        Ok(whole.map(|records| self.finished(records)))
+        whole.map_or(Ok(None), |records| self.finished(records))
     }
 
-    /// Records as they are passed on.
-    fn finished(&mut self, mut records: Records) -> Records {
+    /// Records as they are passed on, unless they wait for what is looked up.
+    fn finished(&mut self, mut records: Records) -> Result<Option<Records>, SourceError> {
         if let Some(given) = &self.given {
             given.write_into_all(&mut records.texts);
         }
+        if let Some(desk) = &mut self.desk {
+            let held = desk.hold(records.texts);
+            return held.map(|()| None).map_err(|fault| self.blame(fault));
+        }
         self.summary.records += records.texts.len() as u64;
-        records
+        Ok(Some(records))
     }
 
     fn blame(&self, fault: Fault) -> SourceError {

@@ -128,7 +128,16 @@ impl Inner {
         let ranges = ranges_of(self, &stream, None).map_err(|fault| self.blame(&stream, "", fault))?;
         let scope = Arc::new(self.scope.clone());
         let fields = Arc::<Fields>::default();
-        let errand = Errand { stream: Arc::clone(&stream), scope, fields, ranges, token: None, gate: None, url: None };
+        let errand = Errand {
+            stream: Arc::clone(&stream),
+            scope,
+            fields,
+            ranges,
+            token: None,
+            gate: None,
+            url: None,
+            sent: Vec::new(),
+        };
         let (mut feed, mut all) = (Feed::begin(self, errand), Vec::new());
         loop {
             let step = feed.next().await?;

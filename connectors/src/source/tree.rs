@@ -23,6 +23,7 @@ use super::outlet::Outlet;
 use super::reading::{EVENTS_WAITING, Reader};
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
+use crate::pagination::Slot;
 use crate::parents::{Batch, FieldError, Fields, ParentManifest, ParentRange, Role, Spool, fields_of, scope_with};
 use crate::stream::Stream;
 use crate::windowing::read_time;
@@ -43,6 +44,8 @@ pub(super) struct Errand {
     pub(super) gate: Option<Gate>,
     /// The whole URL of the first request, in place of the stream's path.
     pub(super) url: Option<Url>,
+    /// Values that every request carries.
+    pub(super) sent: Vec<(Slot, serde_json::Value)>,
 }
 
 /// A step of a reading, with the fields that its records were asked for with.

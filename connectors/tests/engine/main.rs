@@ -11,6 +11,7 @@ mod faults;
 mod formats;
 mod jobs;
 mod limits;
+mod lookups;
 mod paging;
 mod parents;
 mod portions;
