@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::columnar::{Columnar, hold};
 use super::csv::CsvSplitter;
 use super::derived::{add_fields, write_text};
+use super::file::FileSplitter;
 use super::format::{BodyDecoding, Decoding, Wrapping};
 use super::json::{Aside, Dressing, JsonSplitter, Target};
 use super::json_lines::LineSplitter;
@@ -36,6 +37,7 @@ enum Splitter {
     Lines(TextSplitter),
     Csv(Box<CsvSplitter>),
     Xml(Box<XmlSplitter>),
+    File(Box<FileSplitter>),
 }
 
 /// Where the bytes of a body are on their way.
@@ -215,6 +217,7 @@ impl Decoder {
             Splitter::Lines(lines) => lines.is_within_record(),
             Splitter::Csv(rows) => rows.is_within_record(),
             Splitter::Xml(xml) => xml.is_within_record(),
+            Splitter::File(file) => file.is_within_record(),
         };
         let holds = self.columnar.as_ref().is_some_and(Columnar::holds)
             || self.shaper.as_ref().is_some_and(|shaper| !shaper.held.is_empty());
@@ -325,6 +328,7 @@ impl Decoder {
             Splitter::JsonLines(lines) => lines.finish(self.split, &mut texts)?,
             Splitter::Lines(lines) => lines.finish(&mut texts)?,
             Splitter::Csv(rows) => rows.finish(self.split, &mut texts)?,
+            Splitter::File(file) => texts.push(file.finish(self.content_type.as_deref())),
         }
         self.remember(texts)?;
         if let Some(shaper) = &mut self.shaper {
@@ -465,6 +469,7 @@ impl Splitter {
             Decoding::JsonLines => Self::JsonLines(LineSplitter::default()),
             Decoding::Lines(lines) => Self::Lines(TextSplitter::new(lines)),
             Decoding::Csv(dialect) => Self::Csv(Box::new(CsvSplitter::new(dialect))),
+            Decoding::File(file) => Self::File(Box::new(FileSplitter::new(file))),
             Decoding::Xml(rules) => Self::Xml(Box::new(XmlSplitter::new(rules, &records.path(), wanted.body.clone()))),
         }
     }
@@ -476,6 +481,7 @@ impl Splitter {
             Self::Lines(lines) => lines.push(piece, texts),
             Self::Csv(rows) => rows.push(piece, texts),
             Self::Xml(xml) => xml.push(piece, texts),
+            Self::File(file) => file.push(piece),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a body becomes records, as a manifest writes it: a format, or a list of wrappings that ends in a format.
 //!
-//! `json` · `json_lines` · `{ csv: { delimiter: ";" } }` · `[gzip, csv]` · `[{ zip: { members: "*.csv" } }, { charset: utf-16le }, csv]`
+//! `file` · `json` · `json_lines` · `{ csv: { delimiter: ";" } }` · `[gzip, csv]` · `[{ zip: { members: "*.csv" } }, { charset: utf-16le }, csv]`
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::csv::CsvDialect;
+use super::file::FileManifest;
 use super::lines::LinesManifest;
 use super::wrapping::{CharsetName, ZipManifest};
 use super::xml::XmlManifest;
@@ -29,6 +30,8 @@ pub enum Decoding {
     Csv(Box<CsvDialect>),
     /// Elements of an XML document: RSS, Atom, SOAP and the like.
     Xml(Box<XmlManifest>),
+    /// A file that is kept as it came.
+    File(FileManifest),
 }
 
 /// What the records are packed in, outermost first.
@@ -70,6 +73,8 @@ enum Step {
     Csv(Box<CsvDialect>),
     /// Elements of an XML document: RSS, Atom, SOAP and the like.
     Xml(Box<XmlManifest>),
+    /// A file that is kept as it came; its one record says its size and digest.
+    File(FileManifest),
     /// gzip; found by its first bytes, so that a body without it passes.
     Gzip(Nothing),
     /// zlib, or deflate without a header.
@@ -85,7 +90,7 @@ enum Step {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-const WORDS: [&str; 8] = ["json", "json_lines", "lines", "csv", "xml", "gzip", "deflate", "zip"];
+const WORDS: [&str; 9] = ["json", "json_lines", "lines", "csv", "xml", "file", "gzip", "deflate", "zip"];
 
 impl Step {
     /// A step that is written as a word.
@@ -96,6 +101,7 @@ impl Step {
             "lines" => Self::Lines(LinesManifest::default()),
             "csv" => Self::Csv(Box::default()),
             "xml" => Self::Xml(Box::default()),
+            "file" => Self::File(FileManifest::default()),
             "gzip" => Self::Gzip(Nothing {}),
             "deflate" => Self::Deflate(Nothing {}),
             "zip" => Self::Zip(ZipManifest::default()),
@@ -110,6 +116,7 @@ impl Step {
             Self::Lines(lines) => Err(Decoding::Lines(lines)),
             Self::Csv(dialect) => Err(Decoding::Csv(dialect)),
             Self::Xml(rules) => Err(Decoding::Xml(rules)),
+            Self::File(file) => Err(Decoding::File(file)),
             Self::Gzip(_) => Ok(Wrapping::Gzip),
             Self::Deflate(_) => Ok(Wrapping::Deflate),
             Self::Zip(zip) => Ok(Wrapping::Zip(zip)),
@@ -142,7 +149,11 @@ impl BodyDecoding {
                 Err(last) => format = Some(last),
             }
         }
-        let format = format.ok_or("the last step must be a format: `json`, `json_lines`, `lines`, `csv` or `xml`")?;
+        let format =
+            format.ok_or("the last step must be a format: `json`, `json_lines`, `lines`, `csv`, `xml` or `file`")?;
+        if matches!(format, Decoding::File(_)) && !wrappings.is_empty() {
+            return Err("a file is kept as it came: it has no wrappings".to_owned());
+        }
         if wrappings.len() > WRAPPINGS_MAX {
             return Err(format!("a body has at most {WRAPPINGS_MAX} wrappings"));
         }
@@ -242,6 +253,7 @@ mod tests {
             "[]",
             "[csv, gzip]",
             "[csv, json]",
+            "[gzip, file]",
             "[gzip, gzip, gzip, gzip, gzip, csv]",
             "[zip, zip, csv]",
             "[{ charset: latin1 }, gzip, csv]",

@@ -142,7 +142,7 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             _ if stream.job.is_some() => None,
             Decoding::Json => records(&stream.records),
             // Descriptions say nothing of what stands in a file.
-            Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) => None,
+            Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) | Decoding::File(_) => None,
         },
         key: key.cloned().collect(),
         cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),

@@ -8,6 +8,7 @@ mod auth;
 mod chains;
 mod connections;
 mod faults;
+mod files;
 mod formats;
 mod jobs;
 mod limits;

@@ -211,6 +211,10 @@ impl Unwrapper {
 
     /// Whether a body needs it: something is declared, said of its charset, or told by its first bytes.
     pub(super) fn is_needed(decoding: &BodyDecoding, content_type: Option<&str>, start: &[u8]) -> bool {
+        // A file is what it is, packed or not.
+        if matches!(decoding.format, Decoding::File(_)) {
+            return false;
+        }
         let may_be_wrapped = matches!(start.first(), Some(0x00 | 0x1F | b'P' | 0xFE | 0xFF));
         let says = says(&decoding.format);
         !decoding.wrappings.is_empty()
@@ -291,7 +295,7 @@ impl Unwrapper {
 /// Who may say the charset of a format.
 fn says(format: &Decoding) -> charset::Says {
     match format {
-        Decoding::Json | Decoding::JsonLines => charset::Says::Nobody,
+        Decoding::Json | Decoding::JsonLines | Decoding::File(_) => charset::Says::Nobody,
         Decoding::Lines(_) | Decoding::Csv(_) => charset::Says::ContentType,
         Decoding::Xml(_) => charset::Says::Declaration,
     }
