@@ -9,6 +9,7 @@
 //! ```
 
 pub mod auth;
+pub mod columns;
 mod connector;
 pub mod decoding;
 pub mod description;
@@ -40,6 +41,6 @@ pub use library::Library;
 pub use limits::{FileQuotas, MemoryQuotas, Patience, QuotaStore, QuotaStoreError};
 pub use manifest::{ManifestError, SettingInfo, SettingType, SettingValue};
 pub use source::{
-    CheckReport, HOLD_BYTES, PAGES_MAX, ReadRequest, Reading, Replayer, Source, SourceOptions, StreamCheck,
+    CheckReport, HOLD_BYTES, Observed, PAGES_MAX, ReadRequest, Reading, Replayer, Source, SourceOptions, StreamCheck,
 };
 pub use transport::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};

@@ -10,6 +10,7 @@ use headwater_contract::{
 };
 
 use crate::auth::Auth;
+use crate::columns::{ColumnListManifest, columns_of};
 use crate::decoding::{BodyDecoding, Decoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::jobs::JobPlan;
@@ -137,6 +138,8 @@ pub(crate) struct Stream {
     key_is_stream_wide: bool,
     version_field: Option<String>,
     columns: Vec<Column>,
+    /// Where the source lists its fields.
+    pub(crate) column_list: Option<ColumnListManifest>,
     children: Vec<headwater_contract::ChildTable>,
     every: Span,
     deletes: Deletes,
@@ -186,7 +189,7 @@ impl Stream {
         let mut manifest = unsaid(manifest);
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
-        let columns = blame.need("columns", manifest.columns.take(), "write the columns that rows promise")?;
+        let columns = own_columns(&mut manifest, blame)?;
         let (shape, read_formats) = complete_shape(manifest.shape.take(), &columns, manifest.decoding.as_ref(), blame)?;
         let lookups = complete_lookups(manifest.lookups.take(), &columns, blame)?;
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
@@ -233,6 +236,7 @@ impl Stream {
             key_is_stream_wide: manifest.key_scope == Some(KeyScope::Stream),
             version_field: manifest.version_field.or(by_window),
             columns,
+            column_list: manifest.column_list,
             children,
             every: manifest.every.unwrap_or(EVERY),
             deletes,
@@ -307,6 +311,7 @@ impl Stream {
             key_is_stream_wide: self.key_is_stream_wide,
             version_field: None,
             columns,
+            column_list: None,
             children: Vec::new(),
             every: list.every.unwrap_or(EVERY),
             deletes: Deletes::None,
@@ -428,6 +433,21 @@ fn unsaid(mut manifest: StreamManifest) -> StreamManifest {
         append_only,
         ..manifest
     }
+}
+
+/// The columns that the manifest writes, else those of its JSON Schema.
+fn own_columns(manifest: &mut StreamManifest, blame: &Blame<'_>) -> Result<Ordered<ColumnManifest>, ManifestError> {
+    if let Some(reason) = manifest.column_list.as_ref().and_then(ColumnListManifest::fault) {
+        return Err(blame.incomplete("column_list", reason, "mend it as the reason says"));
+    }
+    if let Some(columns) = manifest.columns.take() {
+        return Ok(columns);
+    }
+    let columns = manifest.json_schema.as_ref().map(columns_of);
+    if columns.as_ref().is_some_and(Ordered::is_empty) {
+        return Err(blame.incomplete("json_schema", "it names no fields", "write `columns`, or its `properties`"));
+    }
+    blame.need("columns", columns, "write the columns that rows promise")
 }
 
 /// The names of the values that columns take from their requests.

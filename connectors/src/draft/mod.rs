@@ -16,8 +16,8 @@ use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
 
 use crate::description::{Description, Document};
-use naming::{free, snake};
-use writing::quoted;
+pub(crate) use naming::{free, is_money, snake};
+pub(crate) use writing::quoted;
 
 /// Most streams of a draft where nobody names them; more would be read by nobody.
 pub const STREAMS_MAX: usize = 40;

@@ -1,7 +1,7 @@
 //! Names: how a vendor's `createdAt` becomes our `created_at`, and what a name gives away.
 
 /// A name as columns, settings and streams are written: words in lower case, joined by `_`, beginning with a letter.
-pub(super) fn snake(text: &str) -> String {
+pub(crate) fn snake(text: &str) -> String {
     const LENGTH_MAX: usize = 60;
     let mut out = String::new();
     let mut was_lower = false;
@@ -33,7 +33,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 /// A name that is not taken yet; a number is added to one that is.
-pub(super) fn free(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn free(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let mut candidate = name.to_owned();
     let mut number = 2_u32;
     while is_taken(&candidate) {
@@ -78,7 +78,7 @@ pub(super) fn is_personal(name: &str) -> bool {
 }
 
 /// Whether a name speaks of money.
-pub(super) fn is_money(name: &str) -> bool {
+pub(crate) fn is_money(name: &str) -> bool {
     const MONEY: [&str; 12] = [
         "amount", "price", "total", "subtotal", "tax", "cost", "fee", "balance", "discount", "revenue", "net", "gross",
     ];

@@ -1,7 +1,7 @@
 //! YAML as a person writes it: plain where a plain scalar means the text, in double quotes where it would not.
 
 /// A text as a YAML scalar.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const WORDS: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/');
     let is_plain = begins_well

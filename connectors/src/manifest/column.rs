@@ -68,6 +68,27 @@ pub struct ColumnManifest {
 }
 
 impl ColumnManifest {
+    /// A column that is never null and says nothing but its type.
+    pub fn of(column_type: TypeManifest) -> Self {
+        Self {
+            column_type,
+            nullable: false,
+            path: None,
+            given: None,
+            format: None,
+            formats: Vec::new(),
+            null_if: Vec::new(),
+            empty_is_null: false,
+            true_if: Vec::new(),
+            false_if: Vec::new(),
+            unit: None,
+            check: None,
+            refers_to: None,
+            class: None,
+            help: None,
+        }
+    }
+
     /// The column of the contract.
     pub fn to_column(&self, name: &str) -> Column {
         let mut column = Column::new(name, self.column_type.to_type());

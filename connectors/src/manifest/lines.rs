@@ -27,12 +27,17 @@ impl Lines {
         Self(found)
     }
 
+    /// The line of just this path.
+    pub fn exactly(&self, path: &str) -> Option<usize> {
+        self.0.iter().find(|(known, _)| known == path).map(|(_, line)| *line)
+    }
+
     /// The line of `path`, or of the nearest path above it that stands in the text.
     pub fn of(&self, path: &str) -> Option<usize> {
         let mut path = path;
         loop {
-            if let Some((_, line)) = self.0.iter().find(|(known, _)| known == path) {
-                return Some(*line);
+            if let Some(line) = self.exactly(path) {
+                return Some(line);
             }
             path = path.rsplit_once('.')?.0;
         }

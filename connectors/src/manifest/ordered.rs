@@ -105,6 +105,12 @@ impl<T: JsonSchema> JsonSchema for Ordered<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMany<T>(Vec<T>);
 
+impl<T> From<Vec<T>> for OneOrMany<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self(values)
+    }
+}
+
 impl<T> OneOrMany<T> {
     /// The values, borrowed.
     pub fn as_slice(&self) -> &[T] {

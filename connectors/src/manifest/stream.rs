@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 use crate::auth::Auth;
+use crate::columns::ColumnListManifest;
 use crate::decoding::{BodyDecoding, Pointer, RecordsManifest};
 use crate::expression::{Scalar, Template, ValueManifest};
 use crate::jobs::JobManifest;
@@ -128,8 +129,11 @@ pub struct StreamManifest {
     /// How deletes show.
     pub deletes: Option<DeletesManifest>,
 
-    /// What each row promises; any other field goes to `_rescued`.
+    /// What each row promises; any other field goes to `_rescued`. The fields that `json_schema` names when absent.
     pub columns: Option<Ordered<ColumnManifest>>,
+    /// Where the source itself lists the fields of this stream, such as the custom ones of an account; `connectors schema diff` compares
+    /// the columns with them.
+    pub column_list: Option<ColumnListManifest>,
     /// Tables of rows that stand inside each record.
     pub unnest: Option<Ordered<ChildManifest>>,
     /// Fields whose change alone is no change of the row.
@@ -202,6 +206,7 @@ impl StreamManifest {
             version_field: self.version_field.or(base.version_field),
             deletes: self.deletes.or(base.deletes),
             columns: self.columns.or(base.columns),
+            column_list: self.column_list.or(base.column_list),
             unnest: self.unnest.or(base.unnest),
             volatile: self.volatile.or(base.volatile),
             may_be_empty: self.may_be_empty.or(base.may_be_empty),

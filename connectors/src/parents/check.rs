@@ -7,6 +7,7 @@ use crate::lookups::check_lookups;
 use crate::manifest::{Manifest, ManifestError};
 use crate::pagination::Pagination;
 use crate::portions::check_fields;
+use crate::slicing::check_listed;
 use crate::stream::{Blame, Stream};
 
 /// Checks every stream against its parents; `blame` makes errors about a stream.
@@ -25,6 +26,10 @@ pub(crate) fn check_parents<'a>(
             check_parent(stream, parent, first, &blame)?;
         }
         check_job(stream, &above, manifest, &blame)?;
+        if let Some(list) = &stream.column_list {
+            let listed = check_listed(&list.stream, streams);
+            listed.map_err(|(reason, fix)| blame.incomplete("column_list", reason, fix))?;
+        }
         check_lookups(stream, streams, &blame)?;
         check_fields(stream, streams, manifest, &blame)?;
         if stream.parent.is_some() || stream.job.is_some() {

@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BETWEEN: char = '\u{1f}';
 
 /// What the parts of a key say in a record; nothing when one is absent, null or no plain value.
-pub(crate) fn key_of(record: &mut Node<'_>, by: &[Pointer]) -> Option<String> {
+fn key_of(record: &mut Node<'_>, by: &[Pointer]) -> Option<String> {
     let parts: Option<Vec<String>> = by.iter().map(|part| record.get(part.segments())?.plain()).collect();
     parts.map(|parts| parts.join(&BETWEEN.to_string()))
 }

@@ -15,7 +15,7 @@ mod merge;
 pub(crate) use check::check_fields;
 pub(crate) use cut::cut;
 pub use manifest::{FieldNames, FieldStream, FieldsManifest, MostFields, Partial};
-pub(crate) use merge::{Merger, key_of};
+pub(crate) use merge::Merger;
 
 use headwater_contract::Exchange;
 

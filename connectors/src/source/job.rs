@@ -286,6 +286,7 @@ impl JobRun {
                 token: None,
                 gate: self.errand.gate.clone(),
                 url,
+                sent: Vec::new(),
             };
             let (mut feed, mut request) = (Feed::relayed(&self.inner, errand), 0);
             loop {

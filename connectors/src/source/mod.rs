@@ -5,6 +5,7 @@
 mod access;
 mod chain;
 mod check;
+mod columns;
 mod connection;
 mod expansion;
 mod gate;
@@ -28,6 +29,7 @@ mod tree;
 use locks::Locks;
 
 pub use check::{CheckReport, StreamCheck};
+pub use columns::Observed;
 pub use reading::{HOLD_BYTES, PAGES_MAX, ReadRequest, Reading};
 pub use replay::Replayer;
 
@@ -233,6 +235,15 @@ impl Source {
                 fault,
             )
         })
+    }
+
+    /// Compares a stream's columns with what the source lists and with at most `records` records of what `request` asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the stream is unknown, or neither its list nor its records can be read.
+    pub async fn observe(&self, stream: &str, request: ReadRequest, records: u64) -> Result<Observed, SourceError> {
+        columns::observe(self, stream, request, records).await
     }
 
     /// Reads one window of a stream. The reading runs on a task of its own until it is done or dropped.

@@ -118,7 +118,7 @@ mod tests {
         let all: String = ('\u{0}'..='\u{2ff}').chain(['€', '😀']).collect();
         for style in [style("{}"), style("{ spaces: percent }"), style("{ keep: '():,;/' }")] {
             let query = encoded(&[("a", json!(all)), ("b", json!(true))], &style);
-            let mut url = url::Url::parse("https://x.com/").unwrap();
+            let mut url = Url::parse("https://x.com/").unwrap();
             url.set_query(Some(&query));
             let pairs: Vec<_> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
             assert_eq!(pairs, [all.clone(), "true".to_owned()], "{style:?}");

@@ -148,7 +148,7 @@ async fn a_lookup_that_fails_fails_the_reading_with_its_request() {
 #[tokio::test]
 async fn parents_and_children_look_up_for_themselves() {
     let (server, source) = start(
-        "path: /companies/{company}\nrecords: ''",
+        "path: /companies/{company}\nrecords: { each: { at: '' } }",
         "{ stream: found, on: id, param: { as: company } }",
         |asked| match asked.path.as_str() {
             "/contacts" => contacts(asked),
@@ -194,7 +194,7 @@ fn a_lookup_that_cannot_be_followed_is_refused_with_its_place() {
     }
     let normal = manifest("https://h", plain, "{ stream: found, on: id, param: id }").replace(
         "companies: { type: json, nullable: true }",
-        "day: { type: date, path: /companies/day, formats: ['%d.%m.%Y'] }",
+        "day: { type: date, path: /companies/day, formats: [{ pattern: { pattern: '%d.%m.%Y', zone: UTC } }] }",
     );
     let error = Connector::parse(&normal, "test.yaml").unwrap_err();
     assert!(error.to_string().contains("before anything is looked up"), "{error}");

@@ -190,7 +190,7 @@ fn fields_that_no_request_could_carry_are_refused_with_their_place() {
         ("fields: { param: f, of: { stream: { stream: nobody, field: name } } }", "no stream `nobody`"),
         ("fields: { param: f, of: { stream: { stream: rows, field: name } } }", "needs a list of names itself"),
         (
-            "fields: { param: f, at_most: { names: 1 } }\npagination: { body_token: { param: c, token: n, alone: true } }",
+            "fields: { param: f, at_most: { names: 1 } }\npagination: { body_token: { param: c, token: next, alone: true } }",
             "no page can be asked for twice",
         ),
     ] {
