@@ -1,5 +1,4 @@
 //! Lists the manifests that lie in `manifests/`, so that a new connector is a new file and nothing else.
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo by printing")]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

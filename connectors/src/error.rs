@@ -444,10 +444,7 @@ impl Fault {
             Self::ServerError { .. }
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
-            | Self::Declared { class: FailureClass::Unavailable, .. }
-            | Self::Pagination(PaginationError::Moved { .. } | PaginationError::PortionsDiffer { .. }) => {
-                "wait; the next run tries again".to_owned()
-            }
+            | Self::Declared { class: FailureClass::Unavailable, .. } => "wait; the next run tries again".to_owned(),
             Self::Declared { class: FailureClass::Config, .. } => {
                 "mend what the message names, then run again".to_owned()
             }
@@ -462,17 +459,7 @@ impl Fault {
             }
             Self::Decode(error) => error.fix().to_owned(),
             Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),
-            Self::Pagination(PaginationError::Capped { .. } | PaginationError::CapReached { .. }) => {
-                "narrow the stream, e.g. by slices".to_owned()
-            }
-            Self::Pagination(PaginationError::KeylessPortion { .. }) => {
-                "name what tells records apart under `fields.always`, or where it stands under `fields.merge_by`"
-                    .to_owned()
-            }
-            Self::Pagination(PaginationError::TooManyPortions { .. }) => {
-                "ask for fewer fields, or for more of them at once with `fields.at_most`".to_owned()
-            }
-            Self::Pagination(_) => "compare `pagination` and `records` in the manifest with the answer".to_owned(),
+            Self::Pagination(error) => error.fix().to_owned(),
             Self::OriginRefused { .. } => {
                 "if that origin is the source's own, name it under `http.other_origins`".to_owned()
             }

@@ -77,7 +77,7 @@ impl Explain for AcceptError {
 ///
 /// [`AcceptError`] when the text cannot be changed so that it means just that.
 pub fn accept(text: &str, origin: &str, stream: &str, changes: &[Change]) -> Result<String, AcceptError> {
-    let mut changed = text.to_owned();
+    let mut edited = text.to_owned();
     for change in changes.iter().filter(|change| !matches!(change, Change::Gone { .. })) {
         let refused = |reason: &str| AcceptError::NotUnderstood {
             file: origin.to_owned(),
@@ -86,22 +86,22 @@ pub fn accept(text: &str, origin: &str, stream: &str, changes: &[Change]) -> Res
             column: change.column().to_owned(),
             reason: reason.to_owned(),
         };
-        let before = columns(&changed, origin, stream)
+        let before = columns(&edited, origin, stream)
             .ok_or_else(|| AcceptError::NoColumns { file: origin.to_owned(), stream: stream.to_owned() })?;
-        let block = Block::find(&changed, stream).ok_or_else(|| refused("its columns are not found in the text"))?;
-        changed = match change {
-            Change::New(found) => block.with_new(&changed, found),
-            Change::Type { column, to, .. } => block.with_value(&changed, column, "type", &quoted(&to.to_string())),
-            Change::Null { column } => block.with_value(&changed, column, "nullable", "true"),
+        let block = Block::find(&edited, stream).ok_or_else(|| refused("its columns are not found in the text"))?;
+        edited = match change {
+            Change::New(found) => block.with_new(&edited, found),
+            Change::Type { column, to, .. } => block.with_value(&edited, column, "type", &quoted(&to.to_string())),
+            Change::Null { column } => block.with_value(&edited, column, "nullable", "true"),
             Change::Gone { .. } => None,
         }
         .ok_or_else(|| refused("it is written in a way that cannot be changed in place"))?;
-        let after = columns(&changed, origin, stream).ok_or_else(|| refused("what came of it is no manifest"))?;
+        let after = columns(&edited, origin, stream).ok_or_else(|| refused("what came of it is no manifest"))?;
         if !means(&before, &after, change) {
             return Err(refused("what came of it means something else"));
         }
     }
-    Ok(changed)
+    Ok(edited)
 }
 
 /// The columns that a text writes for a stream.
@@ -235,16 +235,17 @@ impl Block {
                     if let (Some(from), true) = (found, is_name) {
                         return Some(from..at);
                     }
-                    if is_name && let Some((name, rest)) = content.split_once(':') {
-                        if name.trim_matches(['"', '\'']) == column {
-                            let value = rest.trim_start();
-                            if value.starts_with('{') {
-                                let start = at + own + name.len() + 1 + (rest.len() - value.len());
-                                let (_, close) = entries(text, start)?;
-                                return Some(start..close + 1);
-                            }
-                            found = Some(at + line.len());
+                    if is_name
+                        && let Some((name, rest)) = content.split_once(':')
+                        && name.trim_matches(['"', '\'']) == column
+                    {
+                        let value = rest.trim_start();
+                        if value.starts_with('{') {
+                            let start = at + own + name.len() + 1 + (rest.len() - value.len());
+                            let (_, close) = entries(text, start)?;
+                            return Some(start..close + 1);
                         }
+                        found = Some(at + line.len());
                     }
                     at += line.len();
                 }
@@ -301,9 +302,9 @@ mod tests {
 
     fn accepted(columns: &str, changes: &[Change]) -> Result<String, AcceptError> {
         let text = format!("{HEAD}    key: [id]\n{columns}\n    # the end\n    path: /rows\n");
-        let changed = accept(&text, "x.yaml", "rows", changes)?;
+        let edited = accept(&text, "x.yaml", "rows", changes)?;
         let start = format!("{HEAD}    key: [id]\n").len();
-        Ok(changed[start..].trim_end_matches("\n    # the end\n    path: /rows\n").to_owned())
+        Ok(edited[start..].trim_end_matches("\n    # the end\n    path: /rows\n").to_owned())
     }
 
     const ADDED: &str = "seen_at: { type: timestamp, path: /meta/seen, format: unix_millis, nullable: true, help: \"When: it \\\"changed\\\"\" }";

@@ -139,7 +139,9 @@ mod tests {
             list.iter().map(|(name, kind)| serde_json::json!({ "name": name, "type": kind })).collect();
         let fields = manifest.columns(&fields).unwrap();
         let mut sample = Sample::new(&contract());
-        records.iter().for_each(|record| sample.take(record.as_bytes()));
+        for record in records {
+            sample.take(record.as_bytes());
+        }
         let listed = (!list.is_empty()).then_some((&manifest, fields.as_slice()));
         compare(&contract(), listed, Some(&sample)).iter().map(ToString::to_string).collect()
     }

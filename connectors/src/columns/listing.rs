@@ -59,10 +59,10 @@ impl ColumnListManifest {
                 Some(path) => path.fill(&Scope::from([("name".to_owned(), Scalar::Text(escaped))]))?,
                 None => format!("/{escaped}"),
             };
-            let word = self.type_at.as_ref().and_then(|at| text(at)).unwrap_or_default();
+            let word = self.type_at.as_ref().and_then(&text).unwrap_or_default();
             let column_type = self.types.get(word).and_then(|text| text.parse().ok()).unwrap_or(ColumnType::Json);
             let name = name_for(field, |name| columns.iter().any(|known| known.name.eq_ignore_ascii_case(name)));
-            let help = self.help.as_ref().and_then(|at| text(at)).filter(|help| !help.is_empty());
+            let help = self.help.as_ref().and_then(&text).filter(|help| !help.is_empty());
             columns.push(FoundColumn {
                 name,
                 pointer,

@@ -44,7 +44,7 @@ impl Seen {
             Value::Number(_) => self.number = true,
             Value::String(text) if DateTime::parse_from_rfc3339(text).is_ok() => self.instant = true,
             Value::String(text) if text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() => {
-                self.day = true
+                self.day = true;
             }
             Value::String(_) => self.text = true,
             Value::Array(_) | Value::Object(_) => self.container = true,
@@ -209,7 +209,9 @@ mod tests {
 
     fn seen(values: &[&str]) -> Seen {
         let mut seen = Seen::default();
-        values.iter().for_each(|text| seen.see(&serde_json::from_str(text).unwrap()));
+        for text in values {
+            seen.see(&serde_json::from_str(text).unwrap());
+        }
         seen
     }
 

@@ -54,7 +54,7 @@ impl FileSplitter {
     /// The record of the whole file.
     pub(super) fn finish(&self, content_type: Option<&str>) -> Bytes {
         let digest = self.digest.clone().finish();
-        let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let mut record = json!({ "size_bytes": self.size, "sha256": sha256 });
         if let (Some(content_type), Some(fields)) = (content_type, record.as_object_mut()) {
             fields.insert("content_type".to_owned(), content_type.into());

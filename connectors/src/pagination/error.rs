@@ -123,4 +123,17 @@ impl PaginationError {
             Self::Capped { .. } | Self::CapReached { .. } => "result-capped",
         }
     }
+
+    /// One thing to do, as an order.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Moved { .. } | Self::PortionsDiffer { .. } => "wait; the next run tries again",
+            Self::Capped { .. } | Self::CapReached { .. } => "narrow the stream, e.g. by slices",
+            Self::KeylessPortion { .. } => {
+                "name what tells records apart under `fields.always`, or where it stands under `fields.merge_by`"
+            }
+            Self::TooManyPortions { .. } => "ask for fewer fields, or for more of them at once with `fields.at_most`",
+            _ => "compare `pagination` and `records` in the manifest with the answer",
+        }
+    }
 }

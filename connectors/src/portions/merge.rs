@@ -94,19 +94,17 @@ impl Merger {
             self.rows.push(Merged { text, last: at, came: of });
             return;
         };
-        match self.places.get(&key).and_then(|place| self.rows.get_mut(*place)) {
-            Some(row) => {
-                if let Some(laid) = laid(&row.text, &text) {
-                    row.text = laid;
-                }
-                row.came += usize::from(row.last != at);
-                row.last = at;
-            }
-            None => {
-                self.places.insert(key, self.rows.len());
-                self.rows.push(Merged { text, last: at, came: 1 });
-            }
+        let place = self.places.get(&key).copied();
+        let Some(row) = place.and_then(|place| self.rows.get_mut(place)) else {
+            self.places.insert(key, self.rows.len());
+            self.rows.push(Merged { text, last: at, came: 1 });
+            return;
+        };
+        if let Some(laid) = laid(&row.text, &text) {
+            row.text = laid;
         }
+        row.came += usize::from(row.last != at);
+        row.last = at;
     }
 
     /// The page's records in batches, after its last portion; nothing when one of them came in some portions only and the page is to be

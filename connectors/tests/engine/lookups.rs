@@ -76,13 +76,13 @@ async fn the_ids_of_a_page_go_along_in_one_request_and_each_record_gets_its_own(
     let (server, source) = start(
         "method: post\npath: /associations\nrecords: /results",
         "{ stream: found, on: id, param: /inputs, ids: 100, wrap: id, key: /from }",
-        |asked| match asked.path.as_str() {
-            "/contacts" => contacts(asked),
-            _ => {
-                let ids = asked.body["inputs"].as_array().unwrap().iter().rev().filter(|id| id["id"] != "2");
-                let results: Vec<Value> = ids.map(|id| json!({ "from": id["id"], "to": [1.50] })).collect();
-                Reply::json(&json!({ "results": results }))
+        |asked| {
+            if asked.path == "/contacts" {
+                return contacts(asked);
             }
+            let ids = asked.body["inputs"].as_array().unwrap().iter().rev().filter(|id| id["id"] != "2");
+            let results: Vec<Value> = ids.map(|id| json!({ "from": id["id"], "to": [1.50] })).collect();
+            Reply::json(&json!({ "results": results }))
         },
     )
     .await;

@@ -6,6 +6,7 @@
 
 mod auth;
 mod chains;
+mod columns;
 mod connections;
 mod faults;
 mod files;

@@ -11,8 +11,8 @@ use crate::work::{Got, open, read, replayed, whole};
 /// Records of a page with the fields that `names` lists, as an API gives them that always sends the id.
 fn rows(ids: std::ops::Range<i64>, names: &str) -> Vec<Value> {
     ids.map(|id| {
-        let named = names.split(',').filter(|name| !name.is_empty());
-        let fields: serde_json::Map<_, _> = named.map(|name| (name.to_owned(), json!(format!("{name}{id}")))).collect();
+        let asked = names.split(',').filter(|name| !name.is_empty());
+        let fields: serde_json::Map<_, _> = asked.map(|name| (name.to_owned(), json!(format!("{name}{id}")))).collect();
         json!({ "id": id, "properties": fields })
     })
     .collect()
