@@ -42,7 +42,7 @@ pub struct LakeLimits {
 
 impl Default for LakeLimits {
     fn default() -> Self {
-        Self { part_bytes: 32 << 20, batch_rows: 4_096, row_group_bytes: 4 << 20, key_bytes: 64 << 20 }
+        Self { part_bytes: 32 << 20, batch_rows: 4_096, row_group_bytes: 4 << 20, key_bytes: 16 << 20 }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::store::{Store, StoreError};
 use crate::zones::layout;
 
 /// Bodies of a batch, which becomes a row group: what a reader must hold at once.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// Rows of a batch, for sources that answer in many tiny bodies.
 const BATCH_ROWS: usize = 4_096;
 /// Answers whose bodies may come interleaved.
