@@ -82,7 +82,7 @@ http:
     oauth2:
       token_url: ORIGIN/token
       grant: { refresh_token: granted }
-      client: { id: guild-app, secret: client_secret }
+      client: { id: { text: guild-app }, secret: client_secret }
       revoke_url: ORIGIN/revoke
       consent: { authorize_url: ORIGIN/authorize, device_url: ORIGIN/device }
   limits: [{ requests: 100, per: 1 second, source: not_published }]
@@ -189,21 +189,23 @@ fn description() -> Value {
 fn a_manifest_is_drafted_judged_and_never_written_over() {
     let project = Project::with("headwater: 1\nsources: {}\n");
     std::fs::write(project.path("guild.json"), description().to_string()).unwrap();
-    let draft =
-        |out: &str| project.run(&["connectors", "draft", "--openapi", "guild.json", "--name", "guild", "--out", out]);
-    // Paths are relative to the project that `-C` names.
+    let at = |file: &str| project.path(file).display().to_string();
+    let draft = |out: &str| {
+        let (description, out) = (at("guild.json"), at(out));
+        project.run(&["connectors", "draft", "--openapi", &description, "--name", "guild", "--out", &out])
+    };
     draft("drafted.yaml").ends_with(0).says("places to confirm");
-    let drafted = std::fs::read_to_string(project.path("drafted.yaml")).unwrap();
+    let drafted = std::fs::read_to_string(at("drafted.yaml")).unwrap();
     assert!(drafted.contains("members") && drafted.contains("joined_at"), "{drafted}");
     draft("drafted.yaml").ends_with(78).says("already there").says("another place");
-    assert_eq!(std::fs::read_to_string(project.path("drafted.yaml")).unwrap(), drafted);
+    assert_eq!(std::fs::read_to_string(at("drafted.yaml")).unwrap(), drafted);
 
-    let verify = |file: &str| project.run(&["connectors", "verify", file, "--spec", "guild.json"]);
+    let verify = |file: &str| project.run(&["connectors", "verify", &at(file), "--spec", &at("guild.json")]);
     verify("drafted.yaml").ends_with(0).says("members");
-    std::fs::write(project.path("wrong.yaml"), drafted.replace("path: /members", "path: /persons")).unwrap();
+    std::fs::write(at("wrong.yaml"), drafted.replace("path: /members", "path: /persons")).unwrap();
     verify("wrong.yaml").ends_with(78).says("contradicted");
     verify("absent.yaml").ends_with(78).says("absent.yaml");
-    project.run(&["connectors", "lint", "drafted.yaml"]).ends_with(78).says("drafted.yaml:");
+    project.run(&["connectors", "lint", &at("drafted.yaml")]).ends_with(78).says("drafted.yaml:");
 }
 
 #[test]
