@@ -15,8 +15,9 @@ every_test() {
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
 }
 
-embedded() { # A crate outside the workspace compiles against ours and goes the way
+embedded() { # Crates outside the workspace compile against ours: one goes the whole way, one reads without a lake
   (cd examples/embed && cargo run --release --locked)
+  (cd examples/read && cargo run --locked)
 }
 
 powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find every break that is made in it.

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! Library ─▶ Connector (a manifest) ─▶ Source (with settings and credentials) ─▶ Reading ─▶ ReadEvent …
+//!                                                                            ├▶ RecordStream: records alone, with progress
 //!                                                                            └▶ Replayer: the same decoder over stored bodies
 //! ```
 
@@ -41,6 +42,7 @@ pub use library::Library;
 pub use limits::{FileQuotas, MemoryQuotas, Patience, QuotaStore, QuotaStoreError};
 pub use manifest::{ManifestError, SettingInfo, SettingType, SettingValue};
 pub use source::{
-    CheckReport, HOLD_BYTES, Observed, PAGES_MAX, ReadRequest, Reading, Replayer, Source, SourceOptions, StreamCheck,
+    CheckReport, HOLD_BYTES, Observed, PAGES_MAX, Progress, ReadRequest, Reading, RecordStream, Replayer, Resume,
+    Source, SourceOptions, StreamCheck,
 };
 pub use transport::{BODY_BYTES_MAX, INFLATION_FREE_BYTES, INFLATION_MAX};

@@ -77,13 +77,11 @@ impl Library {
     ///
     /// [`ManifestError::NotFound`], or what is wrong with its manifest.
     pub fn get(&self, name: &str) -> Result<Arc<Connector>, ManifestError> {
-        let Some((origin, text)) = self.texts.get(name) else {
-            return Err(ManifestError::NotFound { name: name.to_owned(), nearest: self.nearest(name) });
-        };
+        let (origin, text) = self.text(name)?;
         let connector = Connector::parse(text, origin)?;
         if connector.name() != name {
             return Err(ManifestError::Incomplete {
-                file: origin.clone(),
+                file: origin.to_owned(),
                 path: "connector".to_owned(),
                 line: connector.line("connector"),
                 reason: format!("it says `{}`, but the file is named after `{name}`", connector.name()),
@@ -93,7 +91,18 @@ impl Library {
         Ok(Arc::new(connector))
     }
 
+    /// The file that a manifest is from, and its text.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::NotFound`].
+    pub fn text(&self, name: &str) -> Result<(&str, &str), ManifestError> {
+        let found = self.texts.get(name).map(|(origin, text)| (origin.as_str(), text.as_str()));
+        found.ok_or_else(|| ManifestError::NotFound { name: name.to_owned(), nearest: self.nearest(name) })
+    }
+
     /// The name that differs least.
+
     fn nearest(&self, name: &str) -> Option<String> {
         let near = self.texts.keys().map(|known| (distance(known, name), known));
         near.filter(|(distance, _)| *distance <= 2).min().map(|(_, known)| known.clone())

@@ -215,8 +215,52 @@ pub enum ConnectorsCommand {
         /// Its name.
         name: String,
     },
-    /// The JSON Schema of manifests, for editors
-    Schema,
+    /// The JSON Schema of manifests, for editors; below it the columns that a source really has
+    Schema {
+        /// What to do about a stream's columns; prints the JSON Schema when absent.
+        #[command(subcommand)]
+        command: Option<SchemaCommand>,
+    },
+}
+
+/// `connectors schema …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// How a stream's columns differ from what its source lists and sends
+    Diff(SchemaDiffArgs),
+    /// Writes differences into the project's copy of the manifest; comments stay
+    Accept(SchemaAcceptArgs),
+}
+
+/// `connectors schema diff`
+#[derive(Clone, Debug, Args)]
+pub struct SchemaDiffArgs {
+    /// The stream
+    #[arg(value_name = "SOURCE.STREAM")]
+    pub stream: String,
+    /// Records to look at
+    #[arg(long, default_value_t = headwater_connectors::columns::SAMPLE_RECORDS)]
+    pub records: u64,
+    /// The slice, where the stream has slices; the first when absent
+    #[arg(long)]
+    pub slice: Option<String>,
+    /// First UTC day or instant of the range
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub from: Option<DateTime<Utc>>,
+    /// First UTC day or instant after it
+    #[arg(long, value_name = "DAY", value_parser = instant)]
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// `connectors schema accept`
+#[derive(Clone, Debug, Args)]
+pub struct SchemaAcceptArgs {
+    /// What to look at.
+    #[command(flatten)]
+    pub seen: SchemaDiffArgs,
+    /// The columns to accept; new ones and nulls when absent, while a type changes only where its column is named
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
+    pub column: Vec<String>,
 }
 
 /// `auth …`

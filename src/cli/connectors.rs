@@ -24,7 +24,8 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
         ConnectorsCommand::Draft(args) => connector_tools::draft_one(desk, args),
         ConnectorsCommand::Docs { name, out } => connector_tools::docs(desk, &library, name.as_deref(), out.as_deref()),
         ConnectorsCommand::New { name } => connector_tools::new(desk, name),
-        ConnectorsCommand::Schema => connector_tools::schema(desk),
+        // What looks at a source needs a project, and is done before.
+        ConnectorsCommand::Schema { .. } => connector_tools::schema(desk),
     }
 }
 

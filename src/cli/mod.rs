@@ -30,6 +30,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod schedule;
+mod schema;
 mod star;
 mod status;
 
@@ -41,7 +42,7 @@ use headwater_contract::{Clock, SystemClock};
 use headwater_lake::steps::{Step, Steps};
 
 pub use args::Cli;
-use args::{Command, Global};
+use args::{Command, ConnectorsCommand, Global};
 use clock::ShiftedClock;
 use failure::{Ended, Failure};
 use output::Output;
@@ -99,6 +100,9 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
     match command {
         Command::Demo(args) => demo::demo(desk, &args).await,
         Command::Init(args) => init::init(desk, &args),
+        Command::Connectors { command: ConnectorsCommand::Schema { command: Some(command) } } => {
+            schema::schema(desk, &command).await
+        }
         Command::Connectors { command } => connectors::connectors(desk, &command),
         Command::Auth { command } => auth::auth(desk, &command).await,
         Command::Check(args) => check::check(desk, &args).await,

@@ -22,7 +22,7 @@ pub(crate) async fn read(desk: &Desk, args: &ReadArgs) -> Ended {
             let slices = open.source.slices(contract.name.stream()).await?;
             let wanted = |slice: &&Slice| args.slice.as_ref().is_none_or(|wanted| slice.as_str() == wanted);
             for slice in slices.iter().filter(wanted) {
-                let bounds = bounds(contract, args, desk.clock().now())?;
+                let bounds = bounds(contract, (args.from, args.until), desk.clock().now())?;
                 let request = ReadRequest { slice: slice.clone(), bounds, token: None };
                 let mut reading = open.source.read(contract.name.stream(), request);
                 while let Some(event) = reading.next().await {
@@ -43,11 +43,15 @@ pub(crate) async fn read(desk: &Desk, args: &ReadArgs) -> Ended {
 }
 
 /// The range that is asked for: the one that is named, else the last window that has had its time to settle.
-fn bounds(contract: &StreamContract, args: &ReadArgs, now: DateTime<Utc>) -> Result<Option<TimeRange>, ProjectError> {
+pub(crate) fn bounds(
+    contract: &StreamContract,
+    (from, until): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    now: DateTime<Utc>,
+) -> Result<Option<TimeRange>, ProjectError> {
     let Some(policy) = &contract.window else { return Ok(None) };
     let end = contract.end.map_or(now, |end| end.min(now));
-    let until = args.until.unwrap_or_else(|| end - policy.settle.delta());
-    let from = args.from.unwrap_or_else(|| until - policy.length.delta());
+    let until = until.unwrap_or_else(|| end - policy.settle.delta());
+    let from = from.unwrap_or_else(|| until - policy.length.delta());
     let range = TimeRange::new(from, until);
     range
         .map(Some)

@@ -12,7 +12,7 @@ use crate::draft::is_money;
 use crate::parents::GIVEN;
 
 /// Records that a sample has where nobody says how many.
-pub const SAMPLE_RECORDS: usize = 1_000;
+pub const SAMPLE_RECORDS: u64 = 1_000;
 /// Fields of a sample; a record with more is a map of something.
 const FIELDS_MAX: usize = 2_000;
 

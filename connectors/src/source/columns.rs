@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headwater_contract::{ReadEvent, StreamContract};
 use serde_json::Value;
 
-use super::reading::ReadRequest;
+use super::begin::ReadRequest;
 use super::tree::{Errand, Feed, ranges_of};
 use super::{Inner, Source};
 use crate::columns::{Change, FoundColumn, Sample, compare};

@@ -3,6 +3,7 @@
 //! All streams of a source share one transport, and so one pace.
 
 mod access;
+mod begin;
 mod chain;
 mod check;
 mod columns;
@@ -19,6 +20,7 @@ mod pass;
 mod portions;
 mod query;
 mod reading;
+mod records;
 mod refusal;
 mod replay;
 mod request;
@@ -28,9 +30,11 @@ mod tree;
 
 use locks::Locks;
 
+pub use begin::{ReadRequest, Reading};
 pub use check::{CheckReport, StreamCheck};
 pub use columns::Observed;
-pub use reading::{HOLD_BYTES, PAGES_MAX, ReadRequest, Reading};
+pub use reading::{HOLD_BYTES, PAGES_MAX};
+pub use records::{Progress, RecordStream, Resume};
 pub use replay::Replayer;
 
 use std::collections::BTreeMap;
@@ -248,7 +252,7 @@ impl Source {
 
     /// Reads one window of a stream. The reading runs on a task of its own until it is done or dropped.
     pub fn read(&self, stream: &str, request: ReadRequest) -> Reading {
-        reading::begin(Arc::clone(&self.inner), stream.to_owned(), request)
+        begin::begin(Arc::clone(&self.inner), stream.to_owned(), request)
     }
 
     /// The manifest's decoder over stored bodies.

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 mod auth;
+mod capabilities;
 mod chains;
 mod columns;
 mod connections;
@@ -23,6 +24,7 @@ mod safety;
 mod server;
 mod shapes;
 mod slices;
+mod streams;
 mod vendors;
 mod windows;
 mod work;

@@ -1,11 +1,14 @@
-//! The public names of the library, held against a snapshot so that growth shows in review.
+//! The public names of what people build on, held against snapshots so that growth shows in review.
 //!
-//! What the root's `src/lib.rs` declares `pub` is what people build on. `UPDATE=1 cargo test -p headwater-house` rewrites the
-//! snapshot; the change is then part of the commit.
+//! That is the library, as far as the root's `src/lib.rs` declares it, and the connectors with all their public modules, which can be
+//! embedded alone. `UPDATE=1 cargo test -p headwater-house` rewrites the snapshots; the change is then part of the commit.
+
+use std::path::Path;
 
 use crate::repository::{Finding, hold, top};
 
 const SNAPSHOT: &str = "tests/house/public_names.txt";
+const CONNECTORS: &str = "tests/house/connector_names.txt";
 
 /// The names that a file makes public at its top level, in order of the alphabet.
 fn public_names(text: &str) -> Vec<String> {
@@ -57,30 +60,56 @@ fn expand(prefix: &str, tree: &str, names: &mut Vec<String>) {
     }
 }
 
+/// The names of a file, and below each public module those of the file that it lies in.
+fn names_below(file: &Path, prefix: &str, names: &mut Vec<String>) {
+    let text = fs_err::read_to_string(file).expect("a module has a file");
+    let is_module = |name: &str| text.lines().any(|line| line == format!("pub mod {name};"));
+    for name in public_names(&text) {
+        names.push(format!("{prefix}{name}"));
+        if is_module(&name) {
+            let folder = file.parent().expect("a file lies in a folder");
+            let files = [folder.join(format!("{name}.rs")), folder.join(&name).join("mod.rs")];
+            let own = files.iter().find(|file| file.exists()).expect("a module has a file");
+            names_below(own, &format!("{prefix}{name}::"), names);
+        }
+    }
+}
+
 #[test]
 fn the_public_names_are_those_of_the_snapshot() {
-    let path = top().join(SNAPSHOT);
-    let found = public_names(&fs_err::read_to_string(top().join("src/lib.rs")).expect("the library has a root"))
-        .join("\n")
-        + "\n";
+    let root = fs_err::read_to_string(top().join("src/lib.rs")).expect("the library has a root");
+    is_as_reviewed("src/lib.rs", &public_names(&root), SNAPSHOT);
+}
+
+#[test]
+fn the_public_names_of_the_connectors_are_those_of_the_snapshot() {
+    let mut names = Vec::new();
+    names_below(&top().join("connectors/src/lib.rs"), "", &mut names);
+    assert!(names.iter().any(|name| name.ends_with("::PageNumber")), "modules were not looked into");
+    is_as_reviewed("connectors/src/lib.rs", &names, CONNECTORS);
+}
+
+fn is_as_reviewed(root: &str, names: &[String], snapshot: &str) {
+    let path = top().join(snapshot);
+    let found = names.join("\n") + "\n";
     if option_env_is_set("UPDATE") {
         fs_err::write(&path, &found).expect("the snapshot can be written");
     }
     let kept = fs_err::read_to_string(&path).unwrap_or_default();
     let fix = format!(
-        "if the change of the public surface is meant, run `UPDATE=1 cargo test --release -p headwater-house` and commit {SNAPSHOT}"
+        "if the change of the public surface is meant, run `UPDATE=1 cargo test --release -p headwater-house` and commit {snapshot}"
     );
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (found, kept) = (lines(&found), lines(&kept));
     let new = found
         .iter()
         .filter(|name| !kept.contains(name))
-        .map(|name| format!("`{name}` is public and not in {SNAPSHOT}"));
+        .map(|name| format!("`{name}` is public and not in {snapshot}"));
     let gone = kept
         .iter()
         .filter(|name| !found.contains(name))
-        .map(|name| format!("`{name}` is in {SNAPSHOT} and not public any more"));
-    hold(&new.chain(gone).map(|what| Finding::new("src/lib.rs", what, fix.as_str())).collect::<Vec<_>>());
+        .map(|name| format!("`{name}` is in {snapshot} and not public any more"));
+    hold(&new.chain(gone).map(|what| Finding::new(root, what, fix.as_str())).collect::<Vec<_>>());
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not a setting of the product")]

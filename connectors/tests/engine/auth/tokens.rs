@@ -78,3 +78,20 @@ async fn a_list_without_tokens_is_named() {
     let source = setup(&server, "{ tokens: { from: list } }").secret("list", " , \n").open().unwrap();
     assert_eq!(read(&source, "rows", whole()).await.unwrap_err().code(), "key-unusable");
 }
+
+#[tokio::test]
+async fn a_share_of_each_tokens_quota_is_left_to_others() {
+    // Of ten requests a token is used for eight.
+    let server =
+        Server::start(|asked| rows(9 - u32::try_from(asked.number % 8).unwrap(), 3600).header("x-limit", "10")).await;
+    let mut setup = setup(&server, "{ tokens: { from: list } }");
+    setup.manifest =
+        setup.manifest.replace("remaining: x-left,", "remaining: x-left, limit: x-limit, use_at_most: 80 %,");
+    let source = setup.open().unwrap();
+    for _ in 0..17 {
+        read(&source, "rows", whole()).await.unwrap();
+    }
+    let used = used(&server);
+    let of = |token: &str| used.iter().filter(|used| *used == token).count();
+    assert_eq!((of("one"), of("two"), of("three")), (8, 8, 1));
+}
