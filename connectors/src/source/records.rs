@@ -22,7 +22,7 @@ pub struct Progress {
     pub requests: u32,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// Records that came.
+    /// Records that were given.
     pub records: u64,
     /// The last request, without secrets.
     pub last_request: Option<String>,
@@ -110,7 +110,6 @@ impl RecordStream {
             }
             ReadEvent::Chunk(chunk) => self.progress.bytes += chunk.body.len() as u64,
             ReadEvent::Records(records) => {
-                self.progress.records += records.texts.len() as u64;
                 self.waiting.extend(records.texts);
             }
             ReadEvent::Done(summary) => self.done = Some(summary),
@@ -124,6 +123,7 @@ impl Stream for RecordStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(record) = self.waiting.pop_front() {
+                self.progress.records += 1;
                 return Poll::Ready(Some(Ok(record)));
             }
             match self.reading.poll_next(context) {

@@ -265,3 +265,48 @@ fn jobs_that_cannot_work_are_refused_before_a_request_is_sent() {
         assert!(error.to_string().contains(reason), "{error}");
     }
 }
+
+/// The most exports that ran at a time while two days were read at once.
+async fn ran_at_a_time(text: &str) -> usize {
+    let running = Arc::new(std::sync::Mutex::new((0_usize, 0_usize, BTreeMap::new())));
+    let seen = Arc::clone(&running);
+    let server = Server::start(move |asked| {
+        let mut running = seen.lock().unwrap();
+        let (now, most, polls) = &mut *running;
+        let export = asked.path.trim_start_matches("/api/exports/").to_owned();
+        match asked.method.as_str() {
+            "POST" => {
+                *now += 1;
+                *most = (*most).max(*now);
+                Reply::json(&json!({ "export": { "id": format!("e{}", asked.number) } }))
+            }
+            "GET" => {
+                let count = polls.entry(export).or_insert(0);
+                *count += 1;
+                // Each takes long enough for the other one to be ordered, if it may.
+                if *count < 20 {
+                    return Reply::json(&json!({ "state": "queued" }));
+                }
+                *now -= 1;
+                Reply::json(&json!({ "state": "done", "files": [] }))
+            }
+            _ => Reply::text(204, ""),
+        }
+    })
+    .await;
+    let connector = Arc::new(Connector::parse(&text.replace("ORIGIN", &server.origin), "exports.yaml").unwrap());
+    let options = options(&[server.address()]);
+    let source = Source::open(connector, SourceName::new("exports").unwrap(), BTreeMap::new(), options).unwrap();
+    let read_day = |date: &'static str| read(&source, "rows", range(day(date)));
+    let (one, two) = tokio::join!(read_day("2024-03-01"), read_day("2024-03-02"));
+    assert!(one.is_ok() && two.is_ok());
+    let most = running.lock().unwrap().1;
+    most
+}
+
+#[tokio::test]
+async fn no_more_exports_run_at_a_time_than_the_source_takes() {
+    let patient = EXPORTS.replace("wait_max: 300 milliseconds", "wait_max: 30 seconds");
+    assert_eq!(ran_at_a_time(&patient).await, 2);
+    assert_eq!(ran_at_a_time(&patient.replace("      url: file\n", "      url: file\n      jobs_max: 1\n")).await, 1);
+}
