@@ -102,7 +102,6 @@ impl Library {
     }
 
     /// The name that differs least.
-
     fn nearest(&self, name: &str) -> Option<String> {
         let near = self.texts.keys().map(|known| (distance(known, name), known));
         near.filter(|(distance, _)| *distance <= 2).min().map(|(_, known)| known.clone())

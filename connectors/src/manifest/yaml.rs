@@ -283,7 +283,7 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Misfit> for Reader<'_> {
+impl IntoDeserializer<'_, Misfit> for Reader<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -341,7 +341,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Misfit> for Key<'_> {
+impl IntoDeserializer<'_, Misfit> for Key<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

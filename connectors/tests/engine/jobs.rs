@@ -300,8 +300,7 @@ async fn ran_at_a_time(text: &str) -> usize {
     let read_day = |date: &'static str| read(&source, "rows", range(day(date)));
     let (one, two) = tokio::join!(read_day("2024-03-01"), read_day("2024-03-02"));
     assert!(one.is_ok() && two.is_ok());
-    let most = running.lock().unwrap().1;
-    most
+    running.lock().unwrap().1
 }
 
 #[tokio::test]
