@@ -58,6 +58,7 @@ impl Reader {
                 ReadEvent::Exchange(mut exchange) => {
                     request = self.summary.requests;
                     self.summary.requests += 1;
+                    self.beside_pages += 1;
                     exchange.request = request;
                     Role::Lookup.mark(&mut exchange);
                     mark(&mut exchange, name, id.as_deref());

@@ -48,6 +48,8 @@ pub(super) struct Reader {
     given: Option<Given>,
     sender: mpsc::Sender<Result<ReadEvent, SourceError>>,
     pub(super) summary: ReadSummary,
+    /// Requests that ask for no page of their own: lookups, and all but the first portion of a page.
+    pub(super) beside_pages: u32,
     /// How its windows are asked for, once settings and slice are known.
     wire: Option<Wire>,
     /// The records that wait for the rest of their lists.
@@ -79,6 +81,7 @@ impl Reader {
             given,
             sender,
             summary,
+            beside_pages: 0,
             wire: None,
             weaver,
             desk,
@@ -191,7 +194,8 @@ impl Reader {
                 }
             }
             pass.number += 1;
-            if pass.number >= PAGES_MAX || self.summary.requests >= PAGES_MAX {
+            let asked = self.summary.requests.saturating_sub(self.beside_pages);
+            if pass.number >= PAGES_MAX || asked >= PAGES_MAX {
                 return Err(PaginationError::TooManyPages { limit: PAGES_MAX }.into());
             }
             if self.began.elapsed() > self.inner.transport.patience().reading_max {
@@ -424,6 +428,8 @@ impl Reader {
         self.summary.requests += 1;
         if self.portioning.is_first() {
             self.summary.dropped += page.facts.dropped;
+        } else {
+            self.beside_pages += 1;
         }
     }
 

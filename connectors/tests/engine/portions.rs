@@ -217,3 +217,16 @@ async fn records_of_a_page_in_portions_stand_under_its_last_request() {
     }
     assert_eq!(places, [(1, 0, 2), (3, 0, 1)]);
 }
+
+#[test]
+fn how_many_fields_one_request_takes_is_said_with_the_page_that_says_so() {
+    let unsaid = |fields: &str| {
+        let text = manifest("https://h", &format!("kind: snapshot\npath: /rows\n{fields}"));
+        let connector = Connector::parse(&text, "test.yaml").unwrap();
+        let findings = headwater_connectors::lint::lint(&connector);
+        findings.iter().any(|finding| finding.code == "source-missing" && finding.path == "streams.rows.fields")
+    };
+    assert!(unsaid("fields: { param: f, at_most: { names: 9 } }"));
+    assert!(!unsaid("fields: { param: f, at_most: { names: 9 }, source: 'https://h/limits' }"));
+    assert!(!unsaid("fields: { param: f }"));
+}
