@@ -22,7 +22,7 @@ use crate::typing::{Tracking, child_schema, stream_schema};
 use crate::zones::layout::{self, TypedPath};
 
 /// A batch is worked on at this many bytes of records, however few they are.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// What became of a window's records.
 pub(crate) struct Taken {
