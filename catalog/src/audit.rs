@@ -4,7 +4,7 @@
 //! [`Permit`], and reading needs one. A line is written by one `write`, so that several processes may share the file
 //! (`O_APPEND`, <https://pubs.opengroup.org/onlinepubs/9699919799/functions/write.html>).
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -140,6 +140,41 @@ impl Audit {
         }
     }
 
+    /// Writes stars over `texts` wherever they are words of a statement that the log keeps; everything else stays as it was written.
+    /// Returns how many lines had one.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::AuditFailed`] when the file is there and cannot be read or written; doing it again is safe.
+    pub fn blot_out(&self, texts: &[String]) -> Result<u64, AccessError> {
+        let failed = |source| AccessError::AuditFailed { path: self.path.clone(), source };
+        let mut file = match OpenOptions::new().read(true).write(true).open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(failed(error)),
+        };
+        let bytes = fs_err::read(&self.path).map_err(failed)?;
+        // As they stand in JSON. Stars of the same length, so that nobody who appends meanwhile is in the way.
+        let texts: Vec<Vec<u8>> = texts
+            .iter()
+            .map(|text| serde_json::Value::from(text.as_str()).to_string().trim_matches('"').as_bytes().to_vec())
+            .filter(|text| !text.is_empty())
+            .collect();
+        let (mut blotted, mut begins) = (0, 0_usize);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let marks = words_in(line, &texts);
+            for (at, length) in &marks {
+                let place = u64::try_from(begins + at).unwrap_or(u64::MAX);
+                file.seek(SeekFrom::Start(place)).map_err(failed)?;
+                file.write_all(&vec![b'*'; *length]).map_err(failed)?;
+            }
+            blotted += u64::from(!marks.is_empty());
+            begins += line.len();
+        }
+        file.sync_data().map_err(failed)?;
+        Ok(blotted)
+    }
+
     fn append(&self, line: &AuditLine) -> std::io::Result<()> {
         if let Some(folder) = self.path.parent() {
             fs_err::create_dir_all(folder)?;
@@ -152,6 +187,24 @@ impl Audit {
         file.write_all(&bytes)?;
         file.sync_data()
     }
+}
+
+/// Where texts stand as words in the statement of a line, each with its length.
+fn words_in(line: &[u8], texts: &[Vec<u8>]) -> Vec<(usize, usize)> {
+    const FIELD: &[u8] = b"\"what\":\"";
+    let Some(from) = line.windows(FIELD.len()).position(|window| window == FIELD) else { return Vec::new() };
+    let from = from + FIELD.len();
+    let is_word = |at: Option<usize>| at.and_then(|at| line.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let mut marks = Vec::new();
+    for text in texts {
+        for at in from..line.len() {
+            let end = at + text.len();
+            if line.get(at..end) == Some(text.as_slice()) && !is_word(at.checked_sub(1)) && !is_word(Some(end)) {
+                marks.push((at, text.len()));
+            }
+        }
+    }
+    marks
 }
 
 #[cfg(test)]
@@ -180,6 +233,26 @@ mod tests {
         assert!(matches!(refused, Err(AccessError::Denied { .. })));
         let lines = audit.read(10).unwrap();
         assert_eq!((lines.len(), lines[0].allowed, lines[0].user.as_str()), (1, false, "ann"));
+    }
+
+    #[test]
+    fn a_text_that_is_blotted_out_leaves_stars_and_the_other_lines_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path().join("audit.jsonl"), clock());
+        for what in ["select 1", "where mail = 'ann@x.org' or mail = 'joann@x.org'", "say \"eve\""] {
+            audit.admit(decide("eve", "raw.shop.orders"), what).unwrap();
+        }
+        let before = audit.read(10).unwrap();
+        let texts = ["ann@x.org", "eve"].map(str::to_owned);
+        assert_eq!(audit.blot_out(&texts).unwrap(), 2);
+        let after = audit.read(10).unwrap();
+        assert_eq!(after[0].what, "select 1");
+        assert_eq!(after[1].what, "where mail = '*********' or mail = 'joann@x.org'");
+        assert_eq!((after[2].what.as_str(), after[2].user.as_str()), ("say \"***\"", "eve"));
+        assert_eq!(
+            after.iter().map(|line| line.at).collect::<Vec<_>>(),
+            before.iter().map(|line| line.at).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod cleanse;
 pub mod commit;
+pub mod erasure;
 pub mod exploration;
 pub mod ledger;
 pub mod maintenance;

@@ -1,6 +1,6 @@
 //! What failed the gate: seen, released, run again.
 //!
-//! Nothing is ever taken out of quarantine: a person's decision is a new generation whose receipt names the old parts. So every
+//! Only an erasure takes something out of quarantine: a person's decision is a new generation whose receipt names the old parts. So every
 //! decision shows in the receipts, and a later reading of the source goes on from it.
 
 use std::sync::Arc;
@@ -125,6 +125,7 @@ pub async fn accept(lake: &Lake, contract: &StreamContract, window: &Window) -> 
         parts_of: Some(held.parts_of.unwrap_or(held.attempt)),
         finished_at: now,
         verdict: Verdict::Passed,
+        erasure: None,
         ..held.clone()
     };
     create(lake, receipt).await

@@ -53,11 +53,19 @@ pub enum Step {
     FileDeleted,
     /// The first needless part is deleted.
     PartDeleted,
+    /// Whom to erase is written down, nothing is erased.
+    ErasureNoted,
+    /// A window is written again without the person, no table knows.
+    ErasureLanded,
+    /// The first of the receipts below an erasure is emptied.
+    ReceiptEmptied,
+    /// The state of a dimension has forgotten the person, its table has not.
+    MembersForgotten,
 }
 
 impl Step {
-    /// Every step, in the order in which a run passes them, then a maintenance.
-    pub const ALL: [Self; 22] = [
+    /// Every step, in the order in which a run passes them, then a maintenance and an erasure.
+    pub const ALL: [Self; 26] = [
         Self::Leased,
         Self::AttemptBegun,
         Self::Extracting,
@@ -80,7 +88,15 @@ impl Step {
         Self::HorizonCommitted,
         Self::FileDeleted,
         Self::PartDeleted,
+        Self::ErasureNoted,
+        Self::ErasureLanded,
+        Self::ReceiptEmptied,
+        Self::MembersForgotten,
     ];
+
+    /// The steps that only an erasure passes.
+    pub const ERASURE: [Self; 4] =
+        [Self::ErasureNoted, Self::ErasureLanded, Self::ReceiptEmptied, Self::MembersForgotten];
 
     /// The steps of cleaning up, which a run does not pass.
     pub const MAINTENANCE: [Self; 6] = [
@@ -117,6 +133,10 @@ impl Step {
             Self::HorizonCommitted => "horizon-committed",
             Self::FileDeleted => "file-deleted",
             Self::PartDeleted => "part-deleted",
+            Self::ErasureNoted => "erasure-noted",
+            Self::ErasureLanded => "erasure-landed",
+            Self::ReceiptEmptied => "receipt-emptied",
+            Self::MembersForgotten => "members-forgotten",
         }
     }
 }

@@ -44,6 +44,10 @@ pub mod layout {
     pub const CLAIMS: &str = "_headwater";
     /// Folder of keys and history of dimensions, in raw.
     pub const STATE: &str = "_state";
+    /// Folder of what is remembered of erasures, in raw.
+    pub const ERASURES: &str = "_erasures";
+    /// The secret that digests of erased values are keyed with, in raw.
+    pub const ERASURE_KEY: &str = "_erasures/key.json";
     /// Folder of a whole stream's typed files, where a slice's folder stands for sliced ones.
     const WHOLE: &str = "_";
 
@@ -264,6 +268,22 @@ pub mod layout {
         })
     }
 
+    /// The record of an erasure, in raw.
+    pub fn erasure_path(id: Ulid) -> String {
+        format!("{ERASURES}/{id}.json")
+    }
+
+    /// What proves that an erasure is finished, in raw.
+    pub fn certificate_path(id: Ulid) -> String {
+        format!("{ERASURES}/{id}.done.json")
+    }
+
+    /// The erasure whose record lies at `path`; `None` when it is none.
+    pub fn parse_erasure_path(path: &str) -> Option<Ulid> {
+        let id = path.strip_prefix(ERASURES)?.strip_prefix('/')?.strip_suffix(".json")?;
+        Ulid::from_string(id).ok().filter(|ulid| ulid.to_string() == id)
+    }
+
     /// The n-th claim of a ledger on the lake, in raw.
     pub fn claim_path(number: u64) -> String {
         format!("{CLAIMS}/ledger-{number}.json")
@@ -360,6 +380,8 @@ pub mod layout {
                 );
             }
             assert_eq!(parse_claim_path(&claim_path(12)), Some(12));
+            assert_eq!(parse_erasure_path(&erasure_path(attempt)), Some(attempt));
+            assert_eq!((parse_erasure_path(&certificate_path(attempt)), parse_erasure_path(ERASURE_KEY)), (None, None));
             let mark = table_mark_path(&stream, "orders", 3);
             assert_eq!(parse_table_mark_path(&stream, "orders", &mark), Some(3));
         }

@@ -126,6 +126,7 @@ fn receipt(attempt: u32) -> Receipt {
         parts: Vec::new(),
         typed: Vec::new(),
         quarantine: QuarantineList::default(),
+        erasure: None,
     }
 }
 

@@ -129,6 +129,14 @@ pub enum Command {
     },
     /// Clean up: put small files together, shorten logs, delete what nothing names and what is past its end date
     Maintain(MaintainArgs),
+    /// Erase a person: from raw, every table, the log of each, and later readings
+    ///
+    /// Every record whose column has the value goes, from every stream that is named. What is left of the windows is written again,
+    /// files and old versions of the tables are deleted at once (they cannot be read as of before any more), stars are built again,
+    /// and a keyed digest keeps the person out of later readings, replays and backfills. A run that is killed is finished by the same
+    /// command. Tables of exploration are named and left to their owners. Not reached: backups, old object versions that a bucket
+    /// keeps, what others have downloaded, the history of your shell.
+    Erase(EraseArgs),
     /// A Power BI project of a star
     Powerbi {
         /// What to do.
@@ -573,6 +581,20 @@ pub enum RebuildCommand {
         /// Which; all when none is named
         stars: Vec<String>,
     },
+}
+
+/// `erase`
+#[derive(Clone, Debug, Args)]
+pub struct EraseArgs {
+    /// By what the person is known: a stream, then columns of it, e.g. `shop.customers id=42 shop.orders customer_id=42`
+    #[arg(value_name = "SOURCE.STREAM COLUMN=VALUE", required = true)]
+    pub whom: Vec<String>,
+    /// Tell what would be erased, delete and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop at a step of the protocol and wait to be killed
+    #[arg(long, hide = true, value_name = "STEP")]
+    pub pause_at: Option<Step>,
 }
 
 /// `maintain`

@@ -13,6 +13,7 @@ mod completion;
 mod connector_tools;
 mod connectors;
 mod demo;
+mod erase;
 mod explore;
 mod failure;
 mod init;
@@ -111,7 +112,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Backfill(args) => backfill::backfill(desk, &args).await,
         Command::Status(selection) => status::status(desk, &selection).await,
         Command::Runs { command } => runs::runs(desk, &command).await,
-        Command::Quarantine { command } => quarantine::quarantine(desk, &command).await,
+        Command::Quarantine { command } => Box::pin(quarantine::quarantine(desk, &command)).await,
         Command::Query(args) => query::query(desk, &args).await,
         Command::Schedule(args) => schedule::schedule(desk, args).await,
         Command::Star { command } => star::star(desk, &command).await,
@@ -120,6 +121,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Ledger { command } => ledger::ledger(desk, command).await,
         Command::Rebuild { command } => rebuild::rebuild(desk, &command).await,
         Command::Maintain(args) => maintain::maintain(desk, &args).await,
+        Command::Erase(args) => erase::erase(desk, &args).await,
         Command::Powerbi { command } => powerbi::powerbi(desk, &command).await,
         Command::Read(args) => read::read(desk, &args).await,
         Command::Sandbox(args) => sandbox::sandbox(desk, &args).await,

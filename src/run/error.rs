@@ -5,6 +5,7 @@ use headwater_connectors::{ManifestError, SourceError};
 use headwater_contract::{ErrorKind, Explain};
 use headwater_lake::attempt::AttemptError;
 use headwater_lake::commit::{CommitError, LogError};
+use headwater_lake::erasure::ErasureError;
 use headwater_lake::exploration::ExplorationError;
 use headwater_lake::ledger::LedgerError;
 use headwater_lake::maintenance::MaintenanceError;
@@ -52,6 +53,9 @@ pub enum RunError {
     /// Something could not be cleaned up.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
+    /// A person could not be erased.
+    #[error(transparent)]
+    Erasure(#[from] ErasureError),
     /// A Delta log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -130,6 +134,7 @@ impl RunError {
             Self::Attempt(error) => Some(error),
             Self::Commit(error) => Some(error),
             Self::Maintenance(error) => Some(error),
+            Self::Erasure(error) => Some(error),
             Self::Log(error) => Some(error),
             Self::Exploration(error) => Some(error),
             Self::Star(error) => Some(error),

@@ -8,6 +8,7 @@ pub mod source_time;
 mod commit;
 mod debts;
 mod decode;
+mod erase;
 mod error;
 mod event;
 mod fold;
@@ -26,6 +27,7 @@ mod stop;
 mod stream;
 mod window;
 
+pub use erase::{EraseOptions, EraseReport, Proof, StreamErased, TablePurged, Whom};
 pub use error::RunError;
 pub use event::{Listener, RunEvent};
 pub use maintain::{MaintainOptions, MaintainReport, PartsMaintained, TableMaintained};

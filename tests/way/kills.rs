@@ -12,7 +12,9 @@ use crate::harness::{Oracle, Project, Server, finish, object};
 const STAR_STEPS: [Step; 4] = [Step::StarBegun, Step::StateCommitted, Step::DimensionsCommitted, Step::FactCommitted];
 
 fn window_steps() -> impl Iterator<Item = Step> {
-    Step::ALL.into_iter().filter(|step| !STAR_STEPS.contains(step) && !Step::MAINTENANCE.contains(step))
+    Step::ALL
+        .into_iter()
+        .filter(|step| !STAR_STEPS.contains(step) && !Step::MAINTENANCE.contains(step) && !Step::ERASURE.contains(step))
 }
 
 /// What changed in the shop since the first load: a bit of everything that a reading must not lose or double.

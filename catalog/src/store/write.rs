@@ -23,6 +23,18 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 }
 
 impl Catalog {
+    /// Writes the file anew without what was deleted or replaced: that lies in free pages until these are used again.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError::Database`].
+    pub async fn compact(&self) -> Result<(), CatalogError> {
+        for statement in ["PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            sqlx::raw_sql(statement).execute(&self.pool).await.map_err(self.error("compact"))?;
+        }
+        Ok(())
+    }
+
     /// Records a dataset, in place of what was recorded of it before. A time that is not given stays as it was, so that a run which
     /// only checked does not forget when the rows were written.
     ///

@@ -5,6 +5,7 @@ use headwater_quality::checks::{GateError, UniqueError};
 use headwater_quality::dedup::DedupError;
 use thiserror::Error;
 
+use crate::erasure::ErasureError;
 use crate::ledger::LedgerError;
 use crate::raw::{RawError, ReceiptError};
 use crate::store::StoreError;
@@ -47,6 +48,9 @@ pub enum AttemptError {
     /// Values that should be unique could not be tracked.
     #[error(transparent)]
     Unique(#[from] UniqueError),
+    /// Whom the stream has lost could not be read.
+    #[error(transparent)]
+    Erased(#[from] Box<ErasureError>),
     /// Typed rows could not be encoded or decoded.
     #[error("cannot encode the typed file `{path}`")]
     Parquet {
@@ -108,6 +112,7 @@ impl AttemptError {
             Self::Receipt(error) => Some(error),
             Self::Ledger(error) => Some(error),
             Self::Typing(error) => Some(error),
+            Self::Erased(error) => Some(error.as_ref()),
             Self::Gate(error) | Self::Unique(UniqueError::Batch(error)) => Some(error),
             Self::Keys(error) | Self::Unique(UniqueError::Keys(error)) => Some(error),
             Self::Decode { source, .. } => Some(source.0.as_ref()),

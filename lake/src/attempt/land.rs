@@ -75,6 +75,7 @@ pub(crate) async fn land(
         parts: facts.parts,
         typed: taken.typed,
         quarantine: taken.quarantine,
+        erasure: None,
     };
     let written = (receipt.parts.clone(), receipt.typed.clone(), receipt.quarantine.file.clone());
     if let Some(same_as) = unchanged(contract, &receipt, &facts.receipts) {

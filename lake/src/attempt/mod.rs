@@ -4,6 +4,7 @@
 //! (window, generation), or another attempt's receipt does and this one's files are left to the cleaner.
 
 mod error;
+mod guard;
 mod history;
 mod intake;
 mod land;
@@ -26,10 +27,10 @@ pub use error::{AttemptError, DecodeError, Decoding};
 pub use land::Landed;
 pub use replay::{BodyDecoder, Decoders};
 
-pub(crate) use intake::{child_table, table_folder, targets};
+pub(crate) use intake::{Intake, child_table, table_folder, targets};
 pub(crate) use land::create;
 pub(crate) use readings::{ReadingRows, read_readings};
-pub(crate) use replay::{Parts, begin_replay, retype};
+pub(crate) use replay::{Parts, Seen, StoredReading, begin_replay, feed, retype};
 pub(crate) use rewrite::{ordinals, read_rows, with_schema};
 pub(crate) use typed_file::{FileName, Target, TypedWriter};
 
@@ -37,7 +38,7 @@ use crate::Lake;
 use crate::raw::{LeftOut, PartWriter, RawPosition, Reason, Receipt, Receipts};
 use crate::steps::Step;
 use crate::typing::Tracking;
-use intake::Intake;
+use guard::Guard;
 use land::{Facts, land};
 
 /// Chunks whose place in raw is remembered; records never lag further behind their body.
@@ -57,6 +58,8 @@ pub struct Attempt {
     read_at: DateTime<Utc>,
     rows_now: u64,
     parts: PartWriter,
+    /// Leaves persons out who were erased from the stream.
+    guard: Option<Guard>,
     intake: Intake,
     places: BTreeMap<(u32, u32), RawPosition>,
     /// Requests whose head came; the first `Date` fixes `read_at`.
@@ -92,8 +95,11 @@ impl Attempt {
                 intake.expect(keys);
             }
         }
-        let parts =
-            PartWriter::new(&lake.zones.raw, &contract.name, window, generation, attempt, lake.limits.part_bytes);
+        let guard = Guard::of(lake, contract, window, generation, attempt).await?;
+        // Bodies that may have to go lie under a name that the receipt does not bear, so that a cleaner knows them.
+        let bodies = if guard.is_some() { Ulid::from_datetime(read_at.into()) } else { attempt };
+        let part_bytes = lake.limits.part_bytes;
+        let parts = PartWriter::new(&lake.zones.raw, &contract.name, window, generation, bodies, part_bytes);
         lake.steps.reached(Step::AttemptBegun).await;
         Ok(Self {
             lake: lake.clone(),
@@ -107,6 +113,7 @@ impl Attempt {
             read_at,
             rows_now,
             parts,
+            guard,
             intake,
             places: BTreeMap::new(),
             heads: 0,
@@ -160,6 +167,9 @@ impl Attempt {
         {
             self.read_at = self.read_at.min(date);
         }
+        if let Some(guard) = &mut self.guard {
+            guard.exchange(&exchange);
+        }
         Ok(self.parts.exchange(&exchange).await?)
     }
 
@@ -177,7 +187,14 @@ impl Attempt {
         self.track();
         self.records += records.texts.len() as u64;
         let place = self.places.get(&(records.request, records.chunks.0)).copied();
-        self.intake.take(records, place.unwrap_or(RawPosition { part: 0, row: 0 })).await?;
+        let place = place.unwrap_or(RawPosition { part: 0, row: 0 });
+        let kept = match &mut self.guard {
+            Some(guard) => guard.sift(records).await?,
+            None => vec![records],
+        };
+        for records in kept {
+            self.intake.take(records, place).await?;
+        }
         self.lake.steps.reached(Step::Extracting).await;
         Ok(())
     }
@@ -202,7 +219,11 @@ impl Attempt {
             let finding = format!("{} records came, {} were announced", self.records, summary.records);
             return Err(AttemptError::Unbalanced { window: label, finding });
         }
-        let (parts, taken) = (self.parts.finish().await?, self.intake.finish().await?);
+        let (bodies, taken) = (self.parts.finish().await?, self.intake.finish().await?);
+        let parts = match self.guard {
+            Some(guard) => guard.choose(&self.lake, bodies).await?,
+            None => bodies,
+        };
         self.lake.steps.reached(Step::PartsWritten).await;
         let facts = Facts {
             window: self.window,

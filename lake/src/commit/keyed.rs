@@ -39,6 +39,9 @@ const SMALL_FILES_MAX: usize = 8;
 /// Newest by version (or link), when the reading began, place in the reading; last the generation.
 pub(super) type Order = (i64, i64, i64, i64);
 
+/// Deleted keys, and when each was deleted.
+type Deleted = HashMap<Digest16, i64>;
+
 /// Rows of a file, one mark each.
 pub(super) type Marks = Vec<bool>;
 
@@ -210,7 +213,9 @@ impl Keyed<'_> {
             } else {
                 changed(&versions, &source, shown).await
             };
-            let mut change = self.change(&versions, &input, &snapshot, &rule, !is_listed).await?;
+            // Rows that went, in an erasure say, take nothing from the others: each keeps the time at which it was deleted.
+            let before = if input.is_whole && !anew { self.deleted_before(&snapshot).await? } else { Deleted::new() };
+            let mut change = self.change(&versions, &input, &snapshot, (&rule, !is_listed, &before)).await?;
             change.txns.push((app, source.version));
             change.txns.extend(rule.txns.iter().cloned());
             self.lake.ledger.check_owner(&self.lake.zones.raw).await?;
@@ -231,8 +236,7 @@ impl Keyed<'_> {
         versions: &DeltaLog,
         input: &Input,
         snapshot: &TableSnapshot,
-        rule: &DeleteRule,
-        lists_changed: bool,
+        (rule, lists_changed, before): (&DeleteRule, bool, &Deleted),
     ) -> Result<Change, CommitError> {
         let held: Vec<&LiveFile> = if input.is_whole { Vec::new() } else { snapshot.files.iter().collect() };
         let (winners, mut dropped) = self.choose(versions.table(), &input.added, &held).await?;
@@ -250,13 +254,13 @@ impl Keyed<'_> {
             if let Some(dropped) = dropped.get(&file.path) {
                 let path = format!("{}/{}", self.target.folder, file.path);
                 let kept = |row: usize| !dropped.get(row).copied().unwrap_or(false);
-                self.copy(&path, kept, rule, &mut writer).await?;
+                self.copy(&path, kept, (rule, before), &mut writer).await?;
             }
         }
         for file in &input.added {
             if let Some(won) = winners.get(&file.path) {
                 let path = format!("{}/{}", versions.table(), file.path);
-                self.copy(&path, |row| won.get(row).copied().unwrap_or(false), rule, &mut writer).await?;
+                self.copy(&path, |row| won.get(row).copied().unwrap_or(false), (rule, before), &mut writer).await?;
             }
         }
         let adds: Vec<TypedFile> = writer.finish().await?;
@@ -348,6 +352,29 @@ impl Keyed<'_> {
         Ok(())
     }
 
+    /// The keys that the table says are deleted, with when.
+    async fn deleted_before(&self, snapshot: &TableSnapshot) -> Result<Deleted, CommitError> {
+        let keys = key_columns(self.contract);
+        let columns: Vec<&str> = keys.iter().copied().chain([DELETED_AT]).collect();
+        let mut before = Deleted::new();
+        for file in &snapshot.files {
+            let path = format!("{}/{}", self.target.folder, file.path);
+            let is_there = self.target.store.exists(&path).await;
+            // Where somebody deleted a file, the newest list dates what it held.
+            if !is_there.map_err(|source| AttemptError::Store { window: path.clone(), source })? {
+                continue;
+            }
+            for batch in read_rows(&self.target.store, &path, Some(&columns)).await? {
+                let batch =
+                    batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
+                let digests = key_digests(&named(&batch, &keys), batch.num_rows());
+                let dated = digests.into_iter().zip(deleted(&batch));
+                before.extend(dated.filter_map(|(key, date)| Some((key?, date?))));
+            }
+        }
+        Ok(before)
+    }
+
     fn version_column(&self) -> Option<&str> {
         let field = self.contract.window.as_ref().map(|policy| policy.field.as_str());
         self.contract.version_field.as_deref().or(field).filter(|_| self.contract.kind == StreamKind::Mutable)
@@ -367,14 +394,14 @@ impl Keyed<'_> {
         for batch in read_rows(&self.target.store, &path, None).await? {
             let batch = batch.map_err(|error| AttemptError::Parquet { path: path.clone(), source: error.into() })?;
             let held = deleted(&batch);
-            if self.dates(&batch, rule)? != held {
+            if self.dates(&batch, rule, &Deleted::new())? != held {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn dates(&self, batch: &RecordBatch, rule: &DeleteRule) -> Result<Vec<Option<i64>>, CommitError> {
+    fn dates(&self, batch: &RecordBatch, rule: &DeleteRule, before: &Deleted) -> Result<Vec<Option<i64>>, CommitError> {
         let keys = key_digests(&named(batch, &key_columns(self.contract)), batch.num_rows());
         let flags = rule.flags(batch)?;
         let slices = batch.column_by_name("_slice").and_then(|column| column.as_string_opt::<i32>().cloned());
@@ -384,14 +411,15 @@ impl Keyed<'_> {
             .filter(|column| matches!(column.data_type(), DataType::Timestamp(..)));
         let (read_at, held) = (times(batch, "_read_at"), deleted(batch));
         let date = |row: usize| {
+            let key = keys.get(row).copied().flatten().unwrap_or_default();
             let asked = Asked {
                 slice: slices.as_ref().map_or("", |slices| slices.value(row)),
-                key: keys.get(row).copied().flatten().unwrap_or_default(),
+                key,
                 version: version
                     .filter(|column| column.is_valid(row))
                     .map(|column| at(&ordered(&column.slice(row, 1)), 0)),
                 read_at: at(&read_at, row),
-                deleted_at: held.get(row).copied().flatten(),
+                deleted_at: held.get(row).copied().flatten().or_else(|| before.get(&key).copied()),
             };
             rule.deleted_at(asked, flags.as_ref().is_some_and(|flags| flags.value(row)))
         };
@@ -402,7 +430,7 @@ impl Keyed<'_> {
         &self,
         path: &str,
         keep: impl Fn(usize) -> bool,
-        rule: &DeleteRule,
+        (rule, before): (&DeleteRule, &Deleted),
         writer: &mut TypedWriter,
     ) -> Result<(), CommitError> {
         let mut row = 0;
@@ -413,7 +441,7 @@ impl Keyed<'_> {
             let mask: BooleanArray = (row..row + batch.num_rows()).map(|row| Some(keep(row))).collect();
             row += batch.num_rows();
             let kept = filter_record_batch(&batch, &mask).map_err(failed)?;
-            let dates = self.dates(&kept, rule)?;
+            let dates = self.dates(&kept, rule, before)?;
             writer.encode(&dated(&kept, &dates, self.target)?)?;
             writer.send().await?;
         }

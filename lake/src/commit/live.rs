@@ -147,6 +147,12 @@ impl Live {
         own.chain(within.map(|(_, reading)| reading.generation))
     }
 
+    /// Whether the file at `path` has rows of a window, as far as compacted ones were looked into.
+    pub(crate) fn holds_rows_of(&self, window: &Window, path: &str) -> bool {
+        self.of_window(window).any(|file| file.path == path)
+            || self.compacted_of(window).any(|compacted| compacted.file.path == path)
+    }
+
     /// Rows that a window shows, by the statistics of its own files and the footers of those that were looked into.
     pub(crate) fn rows_of(&self, window: &Window) -> u64 {
         let own: u64 = self.of_window(window).map(|file| file.rows.unwrap_or(0)).sum();

@@ -34,6 +34,7 @@ pub(crate) use keyed_check::keyed_agrees;
 pub(crate) use live::Live;
 pub(crate) use log::VACUUM;
 pub(crate) use marks::{find as find_log, reopen};
+pub(crate) use txns::log_version;
 pub(crate) use unchanged::{PASS_KEYS, may_share, unchanged_rows};
 pub(crate) use window_table::{
     generation_id, is_reading, key_columns, new_file, shown_generation, txn_windows, windows_of,

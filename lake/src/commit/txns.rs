@@ -113,6 +113,12 @@ pub(super) fn classify(name: &str) -> Option<LogObject> {
     }
 }
 
+/// The version that an object of the log folder is of, by its name.
+pub(crate) fn log_version(name: &str) -> Option<i64> {
+    let (LogObject::Commit(version) | LogObject::Checkpoint(version, _)) = classify(name)?;
+    i64::try_from(version).ok()
+}
+
 fn whole_checkpoint(mut pieces: Vec<(u32, Path)>) -> Option<Vec<Path>> {
     if let Some(at) = pieces.iter().position(|(count, _)| *count == 1) {
         return Some(vec![pieces.swap_remove(at).1]);

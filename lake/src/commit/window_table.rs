@@ -17,7 +17,7 @@ use super::unchanged::unchanged_rows;
 use super::{CommitError, CommitReport, Outcome, marks};
 use crate::Lake;
 use crate::attempt::Target;
-use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of};
+use crate::raw::{Receipt, Receipts, TypedFile, data_generation, data_of, floor};
 use crate::steps::Step;
 
 /// A commit is tried so often before the runner gives way.
@@ -237,18 +237,29 @@ impl WindowTable<'_> {
                 continue;
             }
             let files = self.files.of(window, next, self.target, snapshot).await?;
+            // An erasure above what is shown has all of the window's rows but a person's: those that are shown go first.
+            let floor = floor(&receipts);
+            let is_erased = shown > 0 && shown < floor;
             let before = data_of(&receipts, next.generation.saturating_sub(1));
             // The same records typed by a mended contract say something new, whether they were read or run again.
             let is_mended = before.is_some_and(|before| before.contract != next.contract);
             let files = if let Some(parent) = parent {
                 self.files.of_shown_parents(window, next, files, self.target, parent, self.parent).await?
-            } else if is_mended {
+            } else if is_mended && !is_erased {
                 files
             } else {
-                let same = unchanged_rows(self.contract, self.target, &files, window, &snapshot.files).await?;
+                let mut others = snapshot.files.clone();
+                if is_erased {
+                    let is_hidden = |file: &LiveFile| live.holds_rows_of(window, &file.path);
+                    others.retain(|file| !is_hidden(file));
+                }
+                let same = unchanged_rows(self.contract, self.target, &files, window, &others).await?;
                 self.files.without(window, next, files, self.target, &same).await?
             };
             plan.adds.extend(files.iter().map(new_file));
+            if is_erased {
+                plan.hide(window, live);
+            }
             plan.has_more |= due.next().is_some();
             plan.show(window, next);
             held.insert((*window).clone());

@@ -4,6 +4,7 @@
 //! rests on it: it saves readings and tells people what is missing and why. One file serves all runners of one machine; `SQLite`
 //! takes one writer at a time, and every write of a runner names the token of its lease.
 
+mod blot;
 mod catch_up;
 mod compared;
 mod coverage;

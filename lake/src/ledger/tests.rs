@@ -66,6 +66,7 @@ fn receipt(window: &Window, generation: u64, read_at: DateTime<Utc>, verdict: Ve
         parts: Vec::new(),
         typed: Vec::new(),
         quarantine: QuarantineList::default(),
+        erasure: None,
     }
 }
 

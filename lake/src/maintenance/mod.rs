@@ -15,7 +15,7 @@ pub use compact::{Compaction, compact};
 pub use error::MaintenanceError;
 pub use log::{LOG_KEPT_DAYS, LogTidied, tidy_log};
 pub use parts::{clean_parts, void_abandoned};
-pub use scratch::{SCRATCH_KEPT_DAYS, clean_scratch, clean_unfinished};
+pub use scratch::{SCRATCH_KEPT_DAYS, clean_scratch, clean_unfinished, clear_scratch};
 pub use sweep::Swept;
 pub use vacuum::{KEPT_DAYS, Vacuumed, vacuum};
 

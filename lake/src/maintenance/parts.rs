@@ -16,7 +16,7 @@ use crate::Lake;
 use crate::attempt::create;
 use crate::maintenance::sweep::sweep;
 use crate::maintenance::{MaintenanceError, Swept};
-use crate::raw::{Counts, LeftOut, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict};
+use crate::raw::{Counts, LeftOut, QuarantineList, RECEIPT_VERSION, Reason, Receipt, Receipts, Verdict, floor};
 use crate::steps::Step;
 use crate::store::Entry;
 use crate::zones::layout::{AttemptPath, parse_attempt_path, stream_folder};
@@ -30,12 +30,15 @@ struct Named {
     parts_of: BTreeSet<Ulid>,
     /// Parts and quarantine lists.
     paths: BTreeSet<String>,
+    /// Of windows with an erasure the lowest generation that counts.
+    floors: BTreeMap<Window, u64>,
 }
 
 impl Named {
     fn of(receipts: BTreeMap<Window, Vec<Receipt>>) -> Self {
         let mut named = Self::default();
         for (window, receipts) in receipts {
+            named.floors.insert(window.clone(), floor(&receipts));
             for receipt in receipts {
                 let winner = Some(receipt.attempt).filter(|_| receipt.same_as.is_none());
                 named.winners.insert((window.clone(), receipt.generation), winner);
@@ -49,8 +52,13 @@ impl Named {
 
     /// Whether a file of an attempt can never be named again.
     fn is_needless(&self, file: &AttemptPath, path: &str) -> bool {
+        let is_named = self.parts_of.contains(&file.attempt) || self.paths.contains(path);
+        // What lies below an erasure holds nothing that counts, whoever wrote it.
+        if self.floors.get(&file.window).is_some_and(|floor| file.generation < *floor) {
+            return !is_named;
+        }
         let Some(winner) = self.winners.get(&(file.window.clone(), file.generation)) else { return false };
-        *winner != Some(file.attempt) && !self.parts_of.contains(&file.attempt) && !self.paths.contains(path)
+        *winner != Some(file.attempt) && !is_named
     }
 }
 
@@ -124,6 +132,7 @@ async fn void(lake: &Lake, stream: &StreamName, window: &Window, generation: u64
         parts: Vec::new(),
         typed: Vec::new(),
         quarantine: QuarantineList::default(),
+        erasure: None,
     })
 }
 

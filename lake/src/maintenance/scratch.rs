@@ -44,6 +44,28 @@ pub fn clean_unfinished(lake: &Lake, is_dry: bool) -> Result<Swept, MaintenanceE
     delete(&old, is_dry)
 }
 
+/// Deletes everything in the scratch folder, and every unfinished file of zones that lie on the local disk: what an erasure must not
+/// leave. While other runners work, only copies of remote files.
+///
+/// # Errors
+///
+/// [`MaintenanceError::Scratch`] when a folder cannot be read or a file not deleted.
+pub fn clear_scratch(lake: &Lake, others_work: bool) -> Result<Swept, MaintenanceError> {
+    let until = DateTime::<Utc>::MAX_UTC;
+    let mut all = Vec::new();
+    if others_work {
+        walk(&lake.scratch.join(COPIES), until, &|_| true, &mut all)?;
+        return delete(&all, false);
+    }
+    walk(&lake.scratch, until, &|_| true, &mut all)?;
+    for zone in Zone::ALL {
+        if let Some(folder) = lake.zones.get(zone).folder() {
+            walk(folder, until, &is_unfinished, &mut all)?;
+        }
+    }
+    delete(&all, false)
+}
+
 fn kept_from(lake: &Lake) -> DateTime<Utc> {
     lake.clock.now() - TimeDelta::days(SCRATCH_KEPT_DAYS)
 }

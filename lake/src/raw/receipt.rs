@@ -160,6 +160,18 @@ pub struct QuarantineList {
     pub file: Option<String>,
 }
 
+/// What an erasure says in the receipts that it wrote, and in those that it emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureMark {
+    /// The erasure.
+    pub id: Ulid,
+    /// The first generation that it wrote: from the last on, those below hold nothing and count no more.
+    pub from: u64,
+    /// Whether this is the last receipt that it wrote of the window; before that one none of them counts.
+    #[serde(default)]
+    pub is_last: bool,
+}
+
 /// What makes an attempt's parts the truth of (window, generation).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -216,6 +228,9 @@ pub struct Receipt {
     /// What failed the gate.
     #[serde(default)]
     pub quarantine: QuarantineList,
+    /// The erasure that wrote or emptied it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasure: Option<ErasureMark>,
 }
 
 impl Receipt {
@@ -241,6 +256,38 @@ impl Receipt {
             && self.contract == earlier.contract
             && self.token_out == earlier.token_out
     }
+}
+
+/// The receipts of one window that count: those above the last complete erasure, which holds the rows of all below it.
+///
+/// What an erasure wrote before it was complete repeats others and has no data; its generations are used up all the same.
+pub(crate) fn standing(mut receipts: Vec<Receipt>) -> Vec<Receipt> {
+    let floor = floor(&receipts);
+    receipts.retain(|receipt| receipt.generation >= floor);
+    let open: Vec<u64> =
+        receipts.iter().filter(|one| is_unfinished(&receipts, one)).map(|one| one.generation).collect();
+    for receipt in receipts.iter_mut().filter(|receipt| open.contains(&receipt.generation)) {
+        receipt.verdict = Verdict::Void;
+        receipt.same_as = None;
+    }
+    receipts
+}
+
+/// Whether an erasure wrote the receipt that has not written its last one among `receipts`, those of the same window.
+pub(crate) fn is_unfinished(receipts: &[Receipt], receipt: &Receipt) -> bool {
+    let covers = |(from, until): (u64, u64)| from <= receipt.generation && receipt.generation <= until;
+    receipt.reason == Reason::Erasure && !receipts.iter().filter_map(whole_erasure).any(covers)
+}
+
+/// The first and last generation that a complete erasure wrote, if this is its last receipt.
+fn whole_erasure(receipt: &Receipt) -> Option<(u64, u64)> {
+    let mark = receipt.erasure.filter(|mark| mark.is_last && receipt.reason == Reason::Erasure)?;
+    Some((mark.from, receipt.generation))
+}
+
+/// The lowest generation that counts: what lies below holds nothing since an erasure, and its bytes may go.
+pub(crate) fn floor(receipts: &[Receipt]) -> u64 {
+    receipts.iter().filter_map(whole_erasure).map(|(from, _)| from).max().unwrap_or(0)
 }
 
 /// The generation whose rows a window shows: `data(latest)` of ARCHITECTURE.md § "Which generation counts".

@@ -1,4 +1,4 @@
-//! The receipts of a lake: created once, never changed, found by listing.
+//! The receipts of a lake: created once, never changed but by an erasure above them, found by listing.
 //!
 //! Who wins a generation is decided by the object in the store, never by the answer to the put: an answer can be lost, and the
 //! same put sent again then says "already exists" about its own bytes. So on any error the object is read back and the attempt
@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use headwater_contract::{ErrorKind, Explain, SourceName, StreamName, Window};
 use thiserror::Error;
 
-use crate::raw::receipt::{RECEIPT_VERSION, Receipt};
+use crate::raw::receipt::{RECEIPT_VERSION, Receipt, standing};
 use crate::store::{Store, StoreError};
 use crate::zones::layout;
 
@@ -134,12 +134,25 @@ impl Receipts {
         }
     }
 
-    /// The receipts of a window, by generation.
+    /// The receipts of a window that count, by generation: those below a complete erasure are left out.
     ///
     /// # Errors
     ///
     /// What the store said, or that an object is no receipt.
     pub async fn of_window(&self, stream: &StreamName, window: &Window) -> Result<Vec<Receipt>, ReceiptError> {
+        Ok(standing(self.all_of_window(stream, window).await?))
+    }
+
+    /// Every receipt of a window as it lies there, by generation, those that an erasure emptied among them.
+    ///
+    /// # Errors
+    ///
+    /// What the store said, or that an object is no receipt.
+    pub(crate) async fn all_of_window(
+        &self,
+        stream: &StreamName,
+        window: &Window,
+    ) -> Result<Vec<Receipt>, ReceiptError> {
         let entries = self.raw.list(&layout::window_receipts_prefix(stream, window)).await?;
         let paths: Vec<_> = entries
             .into_iter()
@@ -182,12 +195,25 @@ impl Receipts {
         Ok(windows)
     }
 
-    /// Every receipt of a stream, by window and generation.
+    /// Every receipt of a stream that counts, by window and generation.
     ///
     /// # Errors
     ///
     /// What the store said, or that an object is no receipt.
     pub async fn of_stream(&self, stream: &StreamName) -> Result<BTreeMap<Window, Vec<Receipt>>, ReceiptError> {
+        let all = self.all_of_stream(stream).await?;
+        Ok(all.into_iter().map(|(window, receipts)| (window, standing(receipts))).collect())
+    }
+
+    /// Every receipt of a stream as it lies there.
+    ///
+    /// # Errors
+    ///
+    /// What the store said, or that an object is no receipt.
+    pub(crate) async fn all_of_stream(
+        &self,
+        stream: &StreamName,
+    ) -> Result<BTreeMap<Window, Vec<Receipt>>, ReceiptError> {
         let paths = self.windows(stream).await?.into_iter().flat_map(|(window, generations)| {
             generations
                 .into_iter()
@@ -218,6 +244,19 @@ impl Receipts {
             streams.extend(names.into_iter().filter_map(|stream| StreamName::new(name.clone(), stream).ok()));
         }
         Ok(streams)
+    }
+
+    /// Puts `receipt` in the place of the one that it was made from: an erasure's only, and only below its own receipts.
+    ///
+    /// # Errors
+    ///
+    /// What the store said; writing it again is safe.
+    pub(crate) async fn replace_emptied(&self, receipt: &Receipt) -> Result<(), ReceiptError> {
+        let window = receipt.window().map_err(|_| ReceiptError::Misplaced { path: receipt.window.clone() })?;
+        let path = layout::receipt_path(&receipt.stream, &window, receipt.generation);
+        let text = serde_json::to_vec_pretty(receipt)
+            .map_err(|source| ReceiptError::Unreadable { path: path.clone(), source })?;
+        Ok(self.raw.put(&path, Bytes::from(text)).await?)
     }
 
     async fn read_all(&self, stream: &StreamName, paths: Vec<String>) -> Result<Vec<Receipt>, ReceiptError> {

@@ -196,6 +196,7 @@ fn receipt(generation: u64, attempt: u128, verdict: Verdict, same_as: Option<u64
         parts: Vec::new(),
         typed: Vec::new(),
         quarantine: QuarantineList::default(),
+        erasure: None,
     }
 }
 

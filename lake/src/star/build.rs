@@ -126,7 +126,7 @@ pub async fn verify(lake: &Lake, star: &Star) -> Result<(), StarError> {
     computing(&name, move || check_star(&star, &|table| curated.rows(star.name(), table))).await
 }
 
-async fn take_lease(lake: &Lake, star: &str) -> Result<Lease, StarError> {
+pub(crate) async fn take_lease(lake: &Lake, star: &str) -> Result<Lease, StarError> {
     let length = Duration::from_secs(LEASE_SECONDS);
     // The lease of a build that was killed runs out while we wait.
     for _second in 0..=LEASE_SECONDS + RENEW_SECONDS {
@@ -140,7 +140,7 @@ async fn take_lease(lake: &Lake, star: &str) -> Result<Lease, StarError> {
 }
 
 /// Renews the lease until that fails.
-async fn keep_lease(lake: &Lake, star: &str, lease: &Lease) -> StarError {
+pub(crate) async fn keep_lease(lake: &Lake, star: &str, lease: &Lease) -> StarError {
     loop {
         tokio::time::sleep(Duration::from_secs(RENEW_SECONDS)).await;
         if let Err(error) = lake.ledger.renew(lease, Duration::from_secs(LEASE_SECONDS)).await {

@@ -65,6 +65,17 @@ impl Inputs {
         known.collect()
     }
 
+    /// The same inputs, with other rows of some tables.
+    pub(crate) fn replaced(&self, rows: &[(TableName, LazyFrame)]) -> Self {
+        let mut inputs = self.clone();
+        for (table, rows) in rows {
+            if let Some(input) = inputs.0.get_mut(table) {
+                input.rows = Some(rows.clone());
+            }
+        }
+        inputs
+    }
+
     /// The versions of `tables`, as a commit records them.
     pub(crate) fn txns(&self, tables: &[TableName]) -> Vec<(String, i64)> {
         let known = tables.iter().filter_map(|table| self.0.get(table));

@@ -14,6 +14,7 @@ mod dimension;
 mod error;
 mod fact;
 mod files;
+mod forget;
 mod history;
 mod inputs;
 pub mod model;
@@ -33,6 +34,7 @@ pub use describe::{
     TableDescription, TableRole,
 };
 pub use error::{Problem, StarError};
+pub use forget::{forget_members, members_of, reads_any};
 
 #[cfg(test)]
 pub(crate) mod tests;

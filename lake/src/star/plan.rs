@@ -58,6 +58,11 @@ impl<'a> Plan<'a> {
         Ok(Self { build, star, description: describe(star), inputs, model })
     }
 
+    /// The build that it is a try of.
+    pub(crate) fn build(&self) -> &Build<'a> {
+        &self.build
+    }
+
     /// What a commit records: the versions of `tables`, the states, the model.
     fn records(&self, tables: &[TableName], states: impl IntoIterator<Item = (String, i64)>) -> Txns {
         let mut txns = self.inputs.txns(tables);
@@ -367,7 +372,7 @@ fn spans(star: &Star, dimension: &str, rows: &BTreeMap<String, LazyFrame>) -> Re
 }
 
 /// Every table that rows or tests read.
-fn every_input(star: &Star) -> Vec<TableName> {
+pub(crate) fn every_input(star: &Star) -> Vec<TableName> {
     let dimensions = star.dimensions().flat_map(|(_, dimension)| tested_tables(&dimension.tests));
     let facts = star.facts().flat_map(|(_, fact)| tested_tables(&fact.tests));
     let tables: BTreeSet<TableName> = dimensions.chain(facts).chain(star.inputs()).collect();

@@ -21,7 +21,7 @@ use crate::star::types::{arrow_schema, polars_type};
 use crate::zones::layout;
 
 /// The app id under which a state records the version that last changed its rows.
-const ROWS: &str = "rows";
+pub(crate) const ROWS: &str = "rows";
 
 /// What the log of a state says, without its rows.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Wanted {
     pub(crate) txns: Vec<(String, i64)>,
 }
 
-fn columns_of(members: &Members) -> Vec<ColumnDescription> {
+pub(crate) fn columns_of(members: &Members) -> Vec<ColumnDescription> {
     let columns = members.state_columns();
     columns.into_iter().map(|(name, column_type)| plain(&name, column_type, ColumnRole::Attribute)).collect()
 }
@@ -127,7 +127,12 @@ pub(crate) async fn bring_up(
 }
 
 /// The rows that a state's table holds.
-async fn held(build: &Build<'_>, table: &str, folder: &str, snapshot: &TableSnapshot) -> Result<DataFrame, StarError> {
+pub(crate) async fn held(
+    build: &Build<'_>,
+    table: &str,
+    folder: &str,
+    snapshot: &TableSnapshot,
+) -> Result<DataFrame, StarError> {
     let rows =
         scan(&build.lake.zones.raw, folder, snapshot, &build.lake.scratch).await.map_err(StarError::lake(table))?;
     let name = table.to_owned();
@@ -168,7 +173,11 @@ fn with_old_columns(
 }
 
 /// The columns of the table: those of the model, then those that only the table has.
-fn whole_columns(columns: &[ColumnDescription], whole: &DataFrame, snapshot: &TableSnapshot) -> Vec<ColumnDescription> {
+pub(crate) fn whole_columns(
+    columns: &[ColumnDescription],
+    whole: &DataFrame,
+    snapshot: &TableSnapshot,
+) -> Vec<ColumnDescription> {
     let mut all = columns.to_vec();
     for name in whole.columns().iter().map(|column| column.name().as_str()) {
         if !all.iter().any(|column| column.name == name)

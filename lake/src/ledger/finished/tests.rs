@@ -56,6 +56,7 @@ fn receipt(window: &Window, generation: u64, rows: u64) -> Receipt {
         parts: Vec::new(),
         typed: vec![file],
         quarantine: QuarantineList::default(),
+        erasure: None,
     }
 }
 
