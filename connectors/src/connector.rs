@@ -6,8 +6,7 @@ use headwater_contract::{Digest16, StreamKind};
 use serde::Serialize;
 
 use crate::manifest::{
-    Fact, Instant, Limit, Lines, Manifest, ManifestError, Ordered, SettingInfo, SettingManifest, SettingType,
-    StreamManifest,
+    Instant, Limit, Lines, Manifest, ManifestError, Ordered, SettingInfo, SettingManifest, SettingType, StreamManifest,
 };
 use crate::pagination::Slot;
 use crate::parents::check_parents;
@@ -144,6 +143,16 @@ impl Connector {
         self.lines.of(path)
     }
 
+    /// Whether this very path has a line of its own.
+    pub(crate) fn has_line(&self, path: &str) -> bool {
+        self.lines.exactly(path).is_some()
+    }
+
+    /// The manifest's file.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// `stripe.yaml:24 streams.charges.pagination`.
     pub(crate) fn place(&self, path: &str) -> String {
         self.line(path)
@@ -212,12 +221,7 @@ impl Connector {
 
     /// Every limit must say one thing.
     fn check_limits(&self) -> Result<(), ManifestError> {
-        let limits = match &self.manifest.http.limits {
-            Fact::NotPublished => return Ok(()),
-            Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
-                limits
-            }
-        };
+        let limits = self.manifest.http.known_limits().unwrap_or_default();
         let blame = Blame { file: &self.origin, path: "http.limits", line: &|path| self.line(path) };
         match limits.iter().find_map(Limit::contradiction) {
             Some((reason, fix)) => Err(blame.incomplete("", reason, fix)),

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use headwater_contract::{
-    Column, ColumnType, Deletes, Digest16, SourceName, Span, StreamContract, StreamKind, StreamName, TimestampFormat,
-    WindowPolicy,
+    Column, ColumnType, Deletes, Digest16, SourceName, Span, StreamContract, StreamKind, StreamName, WindowPolicy,
 };
 
 use crate::auth::Auth;
 use crate::columns::{ColumnListManifest, columns_of};
 use crate::decoding::{BodyDecoding, Decoding, PageFacts, Pointer, RecordsManifest};
-use crate::expression::{Scalar, Template, ValueManifest};
+use crate::expression::{ExpressionError, Scalar, Scope, Template, ValueManifest};
 use crate::jobs::JobPlan;
 use crate::lookups::{Lookup, LookupManifest};
 use crate::manifest::{
@@ -24,7 +23,7 @@ use crate::pagination::{ConnectionManifest, Pagination, Seen};
 use crate::parents::{GIVEN, ParentManifest, ParentRange};
 use crate::portions::FieldsManifest;
 use crate::refusal::{ErrorRule, Rules, contradiction};
-use crate::shaping::{Shape, StepManifest, WrittenFormat};
+use crate::shaping::{Shape, StepManifest};
 use crate::slicing::{Condition, SlicesManifest};
 use crate::windowing::{Feed, TimeFormat};
 
@@ -81,8 +80,7 @@ pub(crate) struct WindowPlan {
     pub(crate) sent_format: TimeFormat,
     /// Where the record has its time, and how it is written there.
     pub(crate) pointer: Pointer,
-    pub(crate) read_format: TimestampFormat,
-    /// The formats that its time is read in, with zones that settings give.
+    /// The formats that its time is read in, tried in order, with zones that settings give.
     pub(crate) read_formats: Vec<TimeFormat>,
     /// What carries the bounds; `None` where only the parents are asked for by the window, or the API takes none.
     pub(crate) request: Option<WindowRequest>,
@@ -190,13 +188,14 @@ impl Stream {
         let kind =
             blame.need("kind", manifest.kind, "write `kind:` with events, restating, mutable, snapshot or chain")?;
         let columns = own_columns(&mut manifest, blame)?;
-        let (shape, read_formats) = complete_shape(manifest.shape.take(), &columns, manifest.decoding.as_ref(), blame)?;
+        let shape = complete_shape(manifest.shape.take(), &columns, manifest.decoding.as_ref(), blame)?;
+        let written = written_formats(manifest.window.as_ref(), &columns);
         let lookups = complete_lookups(manifest.lookups.take(), &columns, blame)?;
         let columns: Vec<Column> = columns.iter().map(|(name, column)| column.to_column(name)).collect();
         let append_only = manifest.append_only.unwrap_or(false);
         let key = complete_key(manifest.key.take(), append_only, &columns, blame)?;
         let by_parents = manifest.parent.as_ref().is_some_and(|parent| parent.range == ParentRange::Window);
-        let window = complete_window(kind, manifest.window.take(), &columns, by_parents, blame)?;
+        let window = complete_window(kind, manifest.window.take(), &columns, written, by_parents, blame)?;
         let pagination = complete_pagination(manifest.pagination.take(), manifest.page_size.as_ref(), blame)?;
         let chain = complete_chain(kind, manifest.chain.take(), &pagination, window.is_some(), blame)?;
         let children = complete_children(manifest.unnest.as_ref(), &columns, blame)?;
@@ -228,7 +227,7 @@ impl Stream {
             given: given_names(&columns),
             when: manifest.when,
             purpose: if manifest.internal == Some(true) { Purpose::Others } else { Purpose::Itself },
-            window: window.map(|window| window.reading(&read_formats)),
+            window,
             start: manifest.start,
             end: manifest.end,
             key,
@@ -323,6 +322,11 @@ impl Stream {
             best_effort: None,
             json_schema: None,
         })
+    }
+
+    /// Puts the zones that settings give into what reads its times.
+    pub(crate) fn fill_zones(&mut self, scope: &Scope) -> Result<(), ExpressionError> {
+        self.shape.as_mut().map_or(Ok(()), |shape| Arc::make_mut(shape).fill_zones(scope))
     }
 
     /// Its columns.
@@ -460,28 +464,6 @@ pub(crate) fn given_name(column: &Column) -> Option<&str> {
     column.pointer.strip_prefix('/')?.strip_prefix(GIVEN)?.strip_prefix('/')
 }
 
-impl WindowPlan {
-    /// Reads the field as records write it before they are shaped, where its column knows several formats.
-    fn reading(mut self, formats: &[(String, TimestampFormat)]) -> Self {
-        if let Some((_, format)) = formats.iter().find(|(name, _)| *name == self.policy.field) {
-            if self.sent_format == TimeFormat::from(&self.read_format) {
-                self.sent_format = TimeFormat::from(format);
-            }
-            self.read_format = format.clone();
-        }
-        self
-    }
-}
-
-/// The first format of each column that knows several, by the column's name.
-type ReadFormats = Vec<(String, TimestampFormat)>;
-
-/// The first format of each column that knows several.
-fn read_formats(columns: &Ordered<ColumnManifest>) -> ReadFormats {
-    let first = |column: &ColumnManifest| column.formats.first().and_then(WrittenFormat::as_timestamp);
-    columns.iter().filter_map(|(name, column)| Some((name.to_owned(), first(column)?))).collect()
-}
-
 fn complete_records(
     records: Option<RecordsManifest>,
     decoding: Option<&BodyDecoding>,
@@ -497,8 +479,7 @@ fn complete_shape(
     columns: &Ordered<ColumnManifest>,
     decoding: Option<&BodyDecoding>,
     blame: &Blame<'_>,
-) -> Result<(Option<Arc<Shape>>, ReadFormats), ManifestError> {
-    let read_formats = read_formats(columns);
+) -> Result<Option<Arc<Shape>>, ManifestError> {
     let mut normals = Vec::new();
     for (name, column) in columns.iter() {
         let key = format!("columns.{name}");
@@ -508,14 +489,20 @@ fn complete_shape(
         }
     }
     let Some(shape) = Shape::new(steps.unwrap_or_default(), normals) else {
-        return Ok((None, read_formats));
+        return Ok(None);
     };
     shape.check().map_err(|reason| blame.incomplete("shape", reason, "mend the step"))?;
     let is_json = decoding.is_none_or(|decoding| decoding.format == Decoding::Json);
     if shape.includes().next().is_some() && !is_json {
         return Err(blame.incomplete("shape", "only JSON bodies hold objects to include", "remove the step"));
     }
-    Ok((Some(Arc::new(shape)), read_formats))
+    Ok(Some(Arc::new(shape)))
+}
+
+/// The formats in which records write the window's field before they are shaped, where its column knows several.
+fn written_formats(window: Option<&WindowManifest>, columns: &Ordered<ColumnManifest>) -> Vec<TimeFormat> {
+    let column = window.and_then(|window| columns.get(window.field.as_deref()?));
+    column.map(|column| column.formats.clone()).unwrap_or_default()
 }
 
 fn check_name(name: &str, blame: &Blame<'_>) -> Result<(), ManifestError> {
@@ -731,6 +718,7 @@ fn complete_window(
     kind: StreamKind,
     manifest: Option<WindowManifest>,
     columns: &[Column],
+    written: Vec<TimeFormat>,
     by_parents: bool,
     blame: &Blame<'_>,
 ) -> Result<Option<WindowPlan>, ManifestError> {
@@ -755,9 +743,10 @@ fn complete_window(
             "name a column of time",
         ));
     }
-    let read_format = match column.column_type {
-        ColumnType::Date => TimestampFormat::Pattern { pattern: "%Y-%m-%d".to_owned(), zone: "UTC".to_owned() },
-        _ => column.format.clone(),
+    let read_formats = match &column.column_type {
+        _ if !written.is_empty() => written,
+        ColumnType::Date => vec![TimeFormat::Pattern { pattern: "%Y-%m-%d".to_owned(), zone: None }],
+        _ => vec![TimeFormat::from(&column.format)],
     };
     let granularity = window.granularity.unwrap_or(if column.column_type == ColumnType::Date {
         Span::days(1)
@@ -779,10 +768,9 @@ fn complete_window(
                 Some(fact) => Some(fact.value_or(Span::ZERO)),
             },
         },
-        sent_format: window.format.unwrap_or_else(|| TimeFormat::from(&read_format)),
+        sent_format: window.format.or_else(|| read_formats.first().cloned()).unwrap_or_default(),
         pointer: Pointer::parse(&column.pointer),
-        read_formats: vec![TimeFormat::from(&read_format)],
-        read_format,
+        read_formats,
         request: complete_bounds(window.request, window.feed, by_parents, blame)?,
         feed: window.feed,
         cap: window.cap,

@@ -201,10 +201,13 @@ pub enum ConnectorsCommand {
         /// Its name.
         name: String,
     },
-    /// What a manifest lacks, with lines
+    /// What a manifest lacks or says in vain, with lines; totals of what is not published and assumed
     Lint {
-        /// Its name, or the path of a file.
-        name: String,
+        /// Its name, or the path of a file; all connectors when absent.
+        name: Option<String>,
+        /// The vendor's API description, which tells how large a page may be.
+        #[arg(long, requires = "name")]
+        spec: Option<PathBuf>,
     },
     /// Each fact of a manifest, held against the vendor's API description: found, contradicted or not covered
     Verify(VerifyArgs),

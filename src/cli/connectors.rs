@@ -1,5 +1,8 @@
 //! `headwater connectors`: what can be read, and how well it is described.
 
+use std::path::Path;
+
+use headwater_connectors::description::Description;
 use headwater_connectors::docs::listed;
 use headwater_connectors::verify::Evidence;
 use headwater_connectors::{Connector, Library, lint};
@@ -19,7 +22,7 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
     match command {
         ConnectorsCommand::List => list(desk, &library),
         ConnectorsCommand::Show { name } => show(desk, &*library.get(name)?),
-        ConnectorsCommand::Lint { name } => lint_one(desk, &library, name),
+        ConnectorsCommand::Lint { name, spec } => lint_one_or_all(desk, &library, name.as_deref(), spec.as_deref()),
         ConnectorsCommand::Verify(args) => connector_tools::verify_one_or_all(desk, &library, args),
         ConnectorsCommand::Draft(args) => connector_tools::draft_one(desk, args),
         ConnectorsCommand::Docs { name, out } => connector_tools::docs(desk, &library, name.as_deref(), out.as_deref()),
@@ -121,24 +124,24 @@ fn show(desk: &Desk, connector: &Connector) -> Ended {
     Ok(0)
 }
 
-fn lint_one(desk: &Desk, library: &Library, name: &str) -> Ended {
-    let connector = connector_tools::find(desk, library, name)?;
-    let findings = lint::lint(&connector);
-    let value: Vec<_> = findings
-        .iter()
-        .map(|finding| json!({ "code": finding.code, "path": finding.path, "line": finding.line, "message": finding.message }))
-        .collect();
-    let origin = connector.info().origin;
-    desk.output.data(&value, || {
-        let line = |finding: &lint::Finding| {
-            let line = finding.line.map_or_else(String::new, |line| format!(":{line}"));
-            format!("{origin}{line} {} [{}] {}", finding.path, finding.code, finding.message)
+fn lint_one_or_all(desk: &Desk, library: &Library, name: Option<&str>, spec: Option<&Path>) -> Ended {
+    let connectors = match name {
+        Some(name) => vec![connector_tools::find(desk, library, name)?],
+        None => library.names().map(|name| library.get(name)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let description = spec.map(|path| Description::open(&desk.environment.folder.join(path))).transpose()?;
+    let (mut findings, mut totals) = (Vec::new(), lint::Totals::default());
+    for connector in &connectors {
+        let found = match &description {
+            Some(description) => lint::lint_against(connector, description)?,
+            None => lint::lint(connector),
         };
-        findings.iter().map(line).collect::<Vec<_>>().join("\n")
-    });
-    if findings.is_empty() {
-        desk.output.note(format!("{origin}: nothing to mend"));
-        return Ok(0);
+        totals = totals.and(lint::Totals::of(connector, &found));
+        findings.extend(found);
     }
-    Ok(ErrorKind::Config.exit_code())
+    desk.output.data(&json!({ "findings": findings, "totals": totals }), || {
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
+    });
+    desk.output.note(format!("{} connectors: {totals}", connectors.len()));
+    Ok(if totals.is_clean() { 0 } else { ErrorKind::Config.exit_code() })
 }

@@ -74,6 +74,7 @@ use url::Url;
 
 use crate::error::Fault;
 use crate::expression::{Template, ValueManifest};
+use crate::lint::Rule;
 use crate::manifest::Manifest;
 use crate::stream::Stream;
 
@@ -270,15 +271,16 @@ impl Auth {
 }
 
 impl Auth {
-    /// What would work and should not be relied on: a stable word and what to do about it.
-    pub(crate) fn doubts(&self, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    /// What would work and should not be relied on: the rule that it breaks, what is wrong, and what to do about it.
+    pub(crate) fn doubts(&self, manifest: &Manifest) -> Vec<(Rule, String, &'static str)> {
         let mut doubts = Vec::new();
         let is_open = |name: &&str| manifest.settings.get(name).is_some_and(|setting| !setting.secret);
         for auth in self.walk() {
             for name in auth.secret_names().into_iter().filter(is_open) {
                 doubts.push((
-                    "secret-not-declared",
-                    format!("say `secret: true` of setting `{name}`, which is a credential"),
+                    Rule::SecretNotDeclared,
+                    format!("setting `{name}` is a credential and not declared as one"),
+                    "say `secret: true` of it",
                 ));
             }
             let urls = match auth {
@@ -287,14 +289,14 @@ impl Auth {
                 _ => Vec::new(),
             };
             if urls.iter().any(|url| url.as_str().starts_with("http://")) {
-                let message = "a login without encryption shows its secrets to the network: write `https://`";
-                doubts.push(("login-unencrypted", message.to_owned()));
+                let what = "a login goes over a connection without encryption".to_owned();
+                doubts.push((Rule::LoginUnencrypted, what, "write `https://`"));
             }
             if let Self::OAuth2(oauth2) = auth
                 && matches!(oauth2.grant, Grant::Password(_))
             {
-                let message = "a password grant hands over the password itself, and vendors withdraw it: use another grant where there is one";
-                doubts.push(("password-grant", message.to_owned()));
+                let what = "the token is asked for with a password".to_owned();
+                doubts.push((Rule::PasswordGrant, what, "use another grant where there is one"));
             }
         }
         doubts

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::words::{cell, unknowns, variant};
+use super::words::{cell, variant};
 use crate::connector::Connector;
 use crate::library::Library;
+use crate::lint::{Totals, lint};
 use crate::manifest::{ManifestError, StreamManifest};
 use crate::verify::{Counts, Evidence, Standing};
 
@@ -34,6 +35,8 @@ pub struct Listed {
     pub not_published: usize,
     /// Facts that are assumed with a reason.
     pub assumed: usize,
+    /// Facts that nobody wrote down yet, as `connectors lint` counts them.
+    pub missing: usize,
     /// How many streams are known how well, by standing.
     pub standings: BTreeMap<Standing, usize>,
 }
@@ -114,7 +117,7 @@ fn listed_as(connector: &Connector, streams: &[StreamManifest], evidence: &Evide
     let dates =
         known.into_iter().flat_map(|known| known.streams.values()).filter_map(|stream| stream.document.as_ref());
     let described_on = dates.map(|document| &document.date).filter(|date| *date != UNDATED).max().cloned();
-    let (not_published, assumed) = unknowns(connector.manifest(), streams);
+    let Totals { errors, missing_facts, not_published, assumed, .. } = Totals::of(connector, &lint(connector));
     Listed {
         name: info.name,
         title: info.title,
@@ -125,6 +128,7 @@ fn listed_as(connector: &Connector, streams: &[StreamManifest], evidence: &Evide
         described_on,
         not_published,
         assumed,
+        missing: errors + missing_facts,
         standings,
     }
 }
@@ -136,14 +140,15 @@ fn write(
 ) -> String {
     let lines = || by_category.values().flatten();
     let sum = |standing: Standing| lines().filter_map(|line| line.standings.get(&standing)).sum::<usize>();
-    let unknowns = lines().fold((0, 0), |sum, line| (sum.0 + line.not_published, sum.1 + line.assumed));
+    let unknowns =
+        lines().fold((0, 0, 0), |sum, line| (sum.0 + line.not_published, sum.1 + line.assumed, sum.2 + line.missing));
     let mut text = String::from("# Connectors\n\n");
     text.push_str(
         "Generated from the manifests and `evidence.json`: `UPDATE=1 cargo test -p headwater-connectors generated`.\n\n",
     );
     text.push_str(&format!(
         "{} connectors, {streams} streams: {} verified, {} cross-checked, {} documented, {} unverified. \
-         {} facts are not published by their vendors and run on a cautious default; {} are assumed with a reason.\n\n",
+         {} facts are not published by their vendors and run on a cautious default; {} are assumed with a reason; {} are missing.\n\n",
         lines().count(),
         sum(Standing::Verified),
         sum(Standing::CrossChecked),
@@ -151,6 +156,7 @@ fn write(
         sum(Standing::Unverified),
         unknowns.0,
         unknowns.1,
+        unknowns.2,
     ));
     text.push_str(
         "*Verified*: path, method, record path, key, cursor and every parameter that is sent are found in the vendor's own published \
@@ -159,11 +165,13 @@ fn write(
     );
     for (category, lines) in by_category {
         text.push_str(&format!("\n## {category}\n\n"));
-        text.push_str("| connector | product | streams | kinds | auth | evidence | not published | assumed |\n");
-        text.push_str("|---|---|---|---|---|---|---|---|\n");
+        text.push_str(
+            "| connector | product | streams | kinds | auth | evidence | not published | assumed | missing |\n",
+        );
+        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
         for line in lines {
             text.push_str(&format!(
-                "| [{}](manifests/{}.yaml) | {} | {} | {} | {} | {} | {} | {} |\n",
+                "| [{}](manifests/{}.yaml) | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                 line.name,
                 line.name,
                 cell(&line.title),
@@ -172,7 +180,8 @@ fn write(
                 line.auth,
                 line.evidence,
                 line.not_published,
-                line.assumed
+                line.assumed,
+                line.missing
             ));
         }
     }

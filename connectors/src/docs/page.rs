@@ -84,9 +84,13 @@ fn settings(connector: &Connector, text: &mut String) {
 fn limits(connector: &Connector, text: &mut String) {
     text.push_str("\n## Limits\n\n");
     match &connector.manifest().http.limits {
-        Fact::NotPublished => text.push_str("The vendor publishes none; the engine keeps to its cautious default.\n"),
-        Fact::Assumed { value, because } => text.push_str(&format!("{} limits, assumed: {because}.\n", value.len())),
-        Fact::Stated(value) | Fact::Published { value, .. } => {
+        None | Some(Fact::NotPublished) => {
+            text.push_str("The vendor publishes none; the engine keeps to its cautious default.\n");
+        }
+        Some(Fact::Assumed { value, because }) => {
+            text.push_str(&format!("{} limits, assumed: {because}.\n", value.len()));
+        }
+        Some(Fact::Stated(value) | Fact::Published { value, .. }) => {
             for limit in value {
                 text.push_str(&format!("- {} ({})\n", limit.words(), link("source", &limit.source)));
             }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use headwater_contract::{Span, TimestampFormat};
 
-use crate::manifest::{Fact, Manifest, StreamManifest};
+use crate::manifest::Fact;
 
 /// The name of a family's variant as manifests write it: `LastRecordCursor { … }` is `last_record_cursor`.
 pub(super) fn variant(value: &impl Debug) -> String {
@@ -48,26 +48,4 @@ pub(super) fn format(format: &TimestampFormat) -> String {
         TimestampFormat::UnixMillis => "milliseconds since 1970".to_owned(),
         TimestampFormat::Pattern { pattern, zone } => format!("`{pattern}` in {zone}"),
     }
-}
-
-/// How many facts of a manifest the vendor does not vouch for: not published, and assumed.
-pub(super) fn unknowns(manifest: &Manifest, streams: &[StreamManifest]) -> (usize, usize) {
-    fn count<T>(fact: Option<&Fact<T>>, sum: &mut (usize, usize)) {
-        match fact {
-            None | Some(Fact::NotPublished) => sum.0 += 1,
-            Some(Fact::Assumed { .. }) => sum.1 += 1,
-            Some(Fact::Stated(_) | Fact::Published { .. }) => {}
-        }
-    }
-    let mut sum = (0, 0);
-    count(Some(&manifest.http.limits), &mut sum);
-    for stream in streams.iter().filter(|stream| stream.kind.is_some_and(headwater_contract::StreamKind::is_ranged)) {
-        let window = stream.window.clone().unwrap_or_default();
-        count(window.settle.as_ref(), &mut sum);
-        count(window.lookback.as_ref(), &mut sum);
-        if let Some(retention) = &window.retention {
-            count(Some(retention), &mut sum);
-        }
-    }
-    sum
 }

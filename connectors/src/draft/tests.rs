@@ -73,7 +73,8 @@ fn writes_what_the_description_says_and_marks_what_it_guesses() {
     assert_eq!(draft.text, include_str!("tests/shop.yaml"), "{}", draft.text);
     let connector = Connector::parse(&draft.text, "my-shop.yaml").unwrap();
     let codes: std::collections::BTreeSet<&str> = lint::lint(&connector).iter().map(|finding| finding.code).collect();
-    assert_eq!(codes.into_iter().collect::<Vec<_>>(), ["deletes-missing"]);
+    let missing = ["deletes-missing", "granularity-missing", "page-size-missing", "why-whole-missing"];
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), missing);
 }
 
 #[test]
@@ -137,8 +138,13 @@ fn every_published_description_gives_a_manifest_that_parses() {
             let connector = Connector::parse(&draft.text, &description.vendor)
                 .unwrap_or_else(|error| panic!("{} {}: {error}", description.vendor, document.title));
             for finding in lint::lint(&connector) {
-                let is_missing = ["deletes-missing", "docs-missing", "source-missing"].contains(&finding.code);
-                assert!(is_missing, "{} {finding:?}", description.vendor);
+                assert_eq!(
+                    finding.nature,
+                    lint::Nature::MissingFact,
+                    "{} {finding}\n{}",
+                    description.vendor,
+                    draft.text
+                );
             }
             drafts += 1;
             streams += draft.streams.len();

@@ -10,10 +10,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::decoding::Pointer;
-use crate::expression::Scalar;
+use crate::expression::{Scalar, Scope};
 use crate::manifest::ordered::{OneOrMany, Ordered};
 use crate::parents::GIVEN;
-use crate::shaping::{Normal, WrittenFormat};
+use crate::shaping::Normal;
+use crate::windowing::TimeFormat;
 
 /// One column that a stream promises. Any other field goes to `_rescued` and is reported.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,7 +38,7 @@ pub struct ColumnManifest {
     pub format: Option<TimestampFormat>,
     /// Ways in which a date or timestamp is written, tried in order, where the source knows more than one or one that `format` lacks.
     #[serde(default)]
-    pub formats: Vec<WrittenFormat>,
+    pub formats: Vec<TimeFormat>,
     /// Values that mean null, such as `0000-00-00`.
     #[serde(default)]
     pub null_if: Vec<Scalar>,
@@ -117,6 +118,8 @@ impl ColumnManifest {
             null_if: self.null_if.clone(),
             empty_is_null: self.empty_is_null,
             formats: self.formats.clone(),
+            // A zone that a setting gives is not known yet.
+            clocks: self.formats.iter().filter_map(|format| format.with_zone(&Scope::new()).ok()).collect(),
             is_date: matches!(self.column_type, TypeManifest::Scalar(ColumnType::Date)),
             words: (self.true_if.clone(), self.false_if.clone()),
         };
@@ -145,10 +148,10 @@ impl ColumnManifest {
         if null_is_possible && !self.nullable {
             return Err("values of it mean null, so it needs `nullable: true`".to_owned());
         }
-        match self.normal().as_ref().and_then(Normal::unknown_zone) {
-            Some(zone) => Err(format!("there is no zone `{zone}`")),
-            None => Ok(()),
+        if self.formats.iter().any(|format| matches!(format, TimeFormat::Ago(_))) {
+            return Err("`ago` is a way to ask for a time, not to write one".to_owned());
         }
+        self.formats.iter().find_map(TimeFormat::fault).map_or(Ok(()), Err)
     }
 }
 

@@ -30,9 +30,9 @@ pub struct HttpManifest {
     /// How query parameters and forms are written.
     #[serde(default)]
     pub query: QueryManifest,
-    /// What a credential may ask for; all its streams share it.
-    #[serde(default = "limits_not_published")]
-    pub limits: Fact<Vec<Limit>>,
+    /// What a credential may ask for; all its streams share it. `not_published` when absent, which `lint` asks to be said.
+    #[serde(default)]
+    pub limits: Option<Fact<Vec<Limit>>>,
     /// How answers tell how much is left; one quota, or a list of them.
     #[serde(default)]
     pub quota: Option<OneOrMany<Quota>>,
@@ -50,8 +50,16 @@ pub struct HttpManifest {
     pub other_origins: Vec<String>,
 }
 
-fn limits_not_published() -> Fact<Vec<Limit>> {
-    Fact::NotPublished
+impl HttpManifest {
+    /// The limits that are known, whoever vouches for them.
+    pub fn known_limits(&self) -> Option<&[Limit]> {
+        match self.limits.as_ref()? {
+            Fact::NotPublished => None,
+            Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
+                Some(limits.as_slice())
+            }
+        }
+    }
 }
 
 /// A field of a body that means an error.

@@ -27,8 +27,8 @@ pub use settings::{
     QUOTA_SHARE, STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings,
 };
 pub use stream::{
-    ChainManifest, ChainStart, DeletesManifest, FlagManifest, ForEachManifest, Instant, KeyListManifest, KeyScope,
-    LengthManifest, PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
+    ChainManifest, ChainStart, DeletesManifest, Erratum, FlagManifest, ForEachManifest, Instant, KeyListManifest,
+    KeyScope, LengthManifest, PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 
 use schemars::JsonSchema;
@@ -61,6 +61,9 @@ pub struct Manifest {
     /// What a project must or may give.
     #[serde(default)]
     pub settings: Ordered<SettingManifest>,
+    /// Rules of `connectors lint` that it does not keep, by their words, each with the reason.
+    #[serde(default)]
+    pub waive: Option<Ordered<String>>,
     /// How to call the API.
     pub http: HttpManifest,
     /// Keys for all streams; a stream's own key replaces it whole.

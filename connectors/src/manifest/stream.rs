@@ -148,6 +148,22 @@ pub struct StreamManifest {
     pub best_effort: Option<String>,
     /// A JSON Schema that every record must satisfy.
     pub json_schema: Option<serde_json::Value>,
+    /// Why it is a snapshot or chain: what the API lacks to read it by windows.
+    pub because: Option<String>,
+    /// Rules of `connectors lint` that it does not keep, by their words, each with the reason.
+    pub waive: Option<Ordered<String>>,
+    /// Where the vendor's description errs: the parameter or pointer that `connectors verify` finds contradicted, with what shows it.
+    pub errata: Option<Ordered<Erratum>>,
+}
+
+/// A slip of the vendor's description.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Erratum {
+    /// What is right, and why it is known.
+    pub because: String,
+    /// The page on which the vendor says or shows so.
+    pub source: String,
 }
 
 impl StreamManifest {
@@ -214,6 +230,9 @@ impl StreamManifest {
             max_quarantined: self.max_quarantined.or(base.max_quarantined),
             best_effort: self.best_effort.or(base.best_effort),
             json_schema: self.json_schema.or(base.json_schema),
+            because: self.because.or(base.because),
+            waive: self.waive.or(base.waive),
+            errata: self.errata.or(base.errata),
         }
     }
 }
@@ -254,9 +273,10 @@ pub enum KeyScope {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageSize {
-    /// What carries the size: a query parameter, or JSON pointer into the body.
-    pub param: Slot,
-    /// The size that is sent; the vendor's maximum unless there is a reason.
+    /// What carries the size: a query parameter, or JSON pointer into the body; absent where the API alone decides how large a page is.
+    #[serde(default)]
+    pub param: Option<Slot>,
+    /// The size that is sent; the vendor's maximum unless there is a reason. Without `param` the size that the API's pages have.
     pub value: Scalar,
     /// The page that says so.
     pub source: String,

@@ -24,7 +24,7 @@ mod prune;
 mod rename;
 
 pub use add::{AddManifest, EachItemManifest, ResultType};
-pub use columns::{Normal, WrittenFormat};
+pub use columns::Normal;
 pub use explode::{ExplodeManifest, WhenEmpty};
 pub use flatten::FlattenManifest;
 pub use include::IncludeManifest;
@@ -39,7 +39,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decoding::{Pointer, refused};
-use crate::expression::{RecordExpression, Scalar, Scope};
+use crate::expression::{ExpressionError, RecordExpression, Scalar, Scope};
 use crate::manifest::{OneOrMany, Ordered};
 pub(crate) use include::{Lookup, LookupKey};
 pub(crate) use node::Node;
@@ -99,6 +99,11 @@ impl Shape {
     /// The steps of a stream and what its columns ask for; nothing when neither asks for anything.
     pub(crate) fn new(steps: Vec<StepManifest>, columns: Vec<(Pointer, Normal)>) -> Option<Self> {
         (!steps.is_empty() || !columns.is_empty()).then_some(Self { steps, columns })
+    }
+
+    /// Puts the zones that settings give into the formats of its columns.
+    pub(crate) fn fill_zones(&mut self, scope: &Scope) -> Result<(), ExpressionError> {
+        self.columns.iter_mut().try_for_each(|(_, normal)| normal.fill_zones(scope))
     }
 
     /// Settings that its expressions name.

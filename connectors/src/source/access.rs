@@ -8,7 +8,7 @@ use url::Url;
 use super::SourceOptions;
 use crate::auth::{Authenticators, Keyring, Surroundings, ways};
 use crate::error::{Fault, SourceError};
-use crate::manifest::{Fact, Limit, Manifest, OneOrMany, Settings, Share};
+use crate::manifest::{Manifest, OneOrMany, Settings, Share};
 use crate::stream::Stream;
 use crate::transport::{Transport, TransportOptions};
 
@@ -38,7 +38,7 @@ pub(super) fn access(
         login_urls: &login_urls,
         secret_params: ways.iter().flat_map(|auth| auth.secret_params()).collect(),
         secrets: &secrets,
-        limits: limits(&manifest.http.limits),
+        limits: manifest.http.known_limits(),
         quotas: manifest.http.quota.clone().map(OneOrMany::into_vec).unwrap_or_default(),
         actual_cost: manifest.http.cost.as_ref().and_then(|cost| cost.actual.clone()),
         quota_share: settings.quota_share.unwrap_or(Share::WHOLE),
@@ -66,13 +66,4 @@ pub(super) fn access(
 fn identity(settings: &Settings) -> Digest16 {
     let parts = settings.secrets.iter().flat_map(|(name, secret)| [name.as_bytes(), secret.expose().as_bytes()]);
     Digest16::of_parts(parts)
-}
-
-fn limits(fact: &Fact<Vec<Limit>>) -> Option<&[Limit]> {
-    match fact {
-        Fact::NotPublished => None,
-        Fact::Stated(limits) | Fact::Published { value: limits, .. } | Fact::Assumed { value: limits, .. } => {
-            Some(limits.as_slice())
-        }
-    }
 }

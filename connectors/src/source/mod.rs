@@ -147,7 +147,10 @@ impl Source {
         let mut project =
             project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         expansion::expand(&connector, &resolved, &mut project).map_err(|fault| blame("templates", fault))?;
-        let streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
+        let mut streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
+        for stream in &mut streams {
+            stream.fill_zones(&scope).map_err(|error| blame(&stream.path, error.into()))?;
+        }
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
         let (transport, authenticators) =
             access::access(manifest, &name, &resolved, &streams, &base, &options, &blame)?;

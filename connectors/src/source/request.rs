@@ -39,7 +39,7 @@ pub(super) struct Turn {
 fn values(plan: &RequestPlan, turn: &Turn) -> Vec<(Slot, Value)> {
     let mut values = Vec::new();
     if !turn.is_alone {
-        values.extend(plan.page_size.as_ref().map(|size| (size.param.clone(), size.value.to_json())));
+        values.extend(plan.page_size.as_ref().and_then(|size| Some((size.param.clone()?, size.value.to_json()))));
         values.extend(turn.window.iter().cloned());
         values.extend(turn.sent.iter().cloned());
     }

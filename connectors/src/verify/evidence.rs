@@ -245,7 +245,7 @@ pub fn verify_all(library: &Library, specs: &Path) -> Result<VerifiedAll, Verify
 }
 
 /// The file that describes a connector's vendor: the one that the manifest names, else the one of the connector's name.
-fn description_file(connector: &Connector, specs: &Path) -> Option<PathBuf> {
+pub(crate) fn description_file(connector: &Connector, specs: &Path) -> Option<PathBuf> {
     let vendor = connector.manifest().description.clone().unwrap_or_else(|| connector.name().replace('_', "-"));
     if vendor.contains(['/', '\\']) || vendor.starts_with('.') {
         return None;

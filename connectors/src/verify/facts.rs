@@ -93,6 +93,8 @@ pub(crate) struct StreamFacts {
     pub(crate) cursor: Option<(String, TimestampFormat)>,
     pub(crate) columns: Vec<ColumnFact>,
     pub(crate) read: Vec<Read>,
+    /// Parameters and pointers of which the manifest says that the description errs, with why.
+    pub(crate) errata: Vec<(String, String)>,
 }
 
 /// The facts of all streams, in the manifest's order; a stream's list of keys follows it.
@@ -145,10 +147,23 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
             Decoding::JsonLines | Decoding::Lines(_) | Decoding::Csv(_) | Decoding::Xml(_) | Decoding::File(_) => None,
         },
         key: key.cloned().collect(),
-        cursor: stream.window.as_ref().map(|window| (window.policy.field.clone(), window.read_format.clone())),
+        cursor: stream.window.as_ref().map(|window| {
+            let written = window.read_formats.iter().find_map(crate::windowing::TimeFormat::to_contract);
+            (window.policy.field.clone(), written.unwrap_or_default())
+        }),
         columns,
         read: if stream.job.is_some() { Vec::new() } else { read(stream) },
+        errata: errata(manifest, owner),
     }
+}
+
+/// What the manifest says of slips of the description.
+fn errata(manifest: &Manifest, stream: &str) -> Vec<(String, String)> {
+    let own = manifest.streams.get(stream).and_then(|own| own.errata.as_ref());
+    let errata = own.or_else(|| manifest.defaults.as_ref()?.errata.as_ref());
+    let said = errata.into_iter().flat_map(crate::manifest::Ordered::iter);
+    said.map(|(name, slip)| (name.to_owned(), format!("the description errs: {} ({})", slip.because, slip.source)))
+        .collect()
 }
 
 fn records(manifest: &RecordsManifest) -> Option<RecordsFact> {
@@ -236,7 +251,7 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
         add(FactKind::Paging, &name, way, None, None);
     }
     let size = request.page_size.as_ref();
-    if let Some((size, (name, way))) = size.and_then(|size| Some((size, slot_way(&size.param, &name_of)?))) {
+    if let Some((size, (name, way))) = size.and_then(|size| Some((size, slot_way(size.param.as_ref()?, &name_of)?))) {
         add(FactKind::PageSize, &name, way, Some(size.value.to_json()), None);
     }
     let fields = stream.fields.as_ref().map(|fields| &fields.manifest.param);

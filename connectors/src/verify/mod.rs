@@ -4,6 +4,7 @@
 //! parameter that a list leaves out, a field that a closed schema does not name. Everything else that is not found is *not covered*.
 
 mod answer;
+mod bound;
 mod drift;
 mod error;
 mod evidence;
@@ -12,8 +13,11 @@ mod path;
 mod report;
 mod request;
 
+pub(crate) use bound::declared_maxima;
 pub use drift::{Change, Drift, Sunset, drift, sunset};
 pub use error::VerifyError;
+#[cfg(test)]
+pub(crate) use evidence::description_file;
 pub use evidence::{ConnectorEvidence, Evidence, StreamEvidence, VerifiedAll, verify_all};
 pub use report::{Counts, DocumentInfo, FactKind, FactReport, Standing, StreamReport, Verdict, VerifyReport};
 
@@ -108,9 +112,18 @@ fn by_template(facts: &StreamFacts, found: &PathMatch<'_>, operations: &[Operati
 fn report(
     facts: &StreamFacts,
     found: Option<(&PathMatch<'_>, Option<&Operation<'_>>)>,
-    reports: Vec<FactReport>,
+    mut reports: Vec<FactReport>,
     provenance: &Provenance,
 ) -> StreamReport {
+    for fact in reports.iter_mut().filter(|fact| fact.verdict == Verdict::Contradicted) {
+        let is_it =
+            |name: &str| fact.fact.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // Who knows better than the description says so with a link; nobody vouches for the fact then, and it counts as covered by nothing.
+        if let Some((_, why)) = facts.errata.iter().find(|(name, _)| is_it(name)) {
+            fact.verdict = Verdict::NotCovered;
+            fact.reason.clone_from(why);
+        }
+    }
     let document = found.map(|(found, _)| DocumentInfo {
         title: found.document.title.clone(),
         version: found.document.version.clone(),

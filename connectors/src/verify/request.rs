@@ -103,10 +103,7 @@ fn as_part_of_an_object(in_query: &[&Parameter<'_>], sent: &Sent) -> Option<Find
             return Some(value_fits(&holder.schema, holder.node.place(), sent));
         }
         return Some(match reach(vec![holder.schema.clone()], &parts) {
-            Reached::At(nodes) => match nodes.first() {
-                Some(node) => value_fits(node, node.place(), sent),
-                None => Finding::unsaid("the parameter is empty"),
-            },
+            Reached::At(nodes) => fits_any(&nodes, sent).unwrap_or_else(|| Finding::unsaid("the parameter is empty")),
             Reached::Closed { place, reason } => Finding::contradicted(&place, reason),
             Reached::Unsaid { place, reason } => Finding::unsaid(reason).at(&place),
         });
@@ -116,9 +113,9 @@ fn as_part_of_an_object(in_query: &[&Parameter<'_>], sent: &Sent) -> Option<Find
     });
     for holder in written_out {
         if let Reached::At(nodes) = reach(vec![holder.schema.clone()], std::slice::from_ref(&sent.name))
-            && let Some(node) = nodes.first()
+            && let Some(finding) = fits_any(&nodes, sent)
         {
-            return Some(value_fits(node, node.place(), sent));
+            return Some(finding);
         }
     }
     None
@@ -171,10 +168,9 @@ fn in_body(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: &Sent, p
         return Finding::unsaid("the body has no schema").at(place);
     }
     match reach(bodies, pointer.segments()) {
-        Reached::At(nodes) => match nodes.first() {
-            Some(node) => value_fits(node, node.place(), sent),
-            None => Finding::unsaid("the body has no schema").at(place),
-        },
+        Reached::At(nodes) => {
+            fits_any(&nodes, sent).unwrap_or_else(|| Finding::unsaid("the body has no schema").at(place))
+        }
         Reached::Closed { place, reason } => {
             match declared.iter().find(|parameter| parameter.name == last && parameter.location == Location::Query) {
                 Some(parameter) => {
@@ -185,6 +181,12 @@ fn in_body(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: &Sent, p
         }
         Reached::Unsaid { place, reason } => Finding::unsaid(reason).at(&place),
     }
+}
+
+/// Whether the value that is sent is one that any of these alternatives takes; `None` when there is none.
+fn fits_any(nodes: &[Node<'_>], sent: &Sent) -> Option<Finding> {
+    let judged = || nodes.iter().map(|node| value_fits(node, node.place(), sent));
+    judged().find(|finding| finding.verdict == Verdict::Found).or_else(|| judged().next())
 }
 
 /// Whether the value that is sent is one that the parameter takes.

@@ -22,6 +22,8 @@ pub enum TimeFormat {
     /// RFC 3339 text in UTC; any fraction and offset is read.
     #[default]
     Rfc3339,
+    /// A date or local time as ISO 8601 writes it, without an offset, in UTC: `2024-03-01`, `2024-03-01T10:00:00.5`.
+    Iso8601,
     /// Seconds since 1970 in UTC; a fraction is read.
     UnixSeconds,
     /// Milliseconds since 1970 in UTC.
@@ -84,7 +86,7 @@ impl TimeFormat {
                 pattern: pattern.clone(),
                 zone: zone.as_ref().map_or("UTC", Template::as_str).to_owned(),
             },
-            Self::UnixMicros | Self::UnixNanos | Self::DotNet | Self::Ago(_) => return None,
+            Self::Iso8601 | Self::UnixMicros | Self::UnixNanos | Self::DotNet | Self::Ago(_) => return None,
         })
     }
 
@@ -153,6 +155,7 @@ impl Clockface {
     pub fn write(&self, at: DateTime<Utc>, end: End, now: DateTime<Utc>) -> Value {
         match &self.format {
             TimeFormat::Rfc3339 => Value::String(at.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()),
+            TimeFormat::Iso8601 => Value::String(at.format("%Y-%m-%dT%H:%M:%S%.f").to_string()),
             TimeFormat::UnixSeconds => Value::from(at.timestamp()),
             TimeFormat::UnixMillis => Value::from(at.timestamp_millis()),
             TimeFormat::UnixMicros => Value::from(at.timestamp_micros()),
@@ -176,6 +179,7 @@ impl Clockface {
     pub fn read(&self, value: &Value) -> Option<DateTime<Utc>> {
         match &self.format {
             TimeFormat::Rfc3339 => rfc3339(value.as_str()?),
+            TimeFormat::Iso8601 => iso8601(value.as_str()?),
             TimeFormat::UnixSeconds => epoch(value, 9),
             TimeFormat::UnixMillis => epoch(value, 6),
             TimeFormat::UnixMicros => epoch(value, 3),
@@ -215,6 +219,14 @@ fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
     let instant = strict.or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"));
     let instant = instant.or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"));
     instant.ok().map(|instant| instant.with_timezone(&Utc))
+}
+
+/// A date or local time without an offset, with a space for `T` and without seconds too.
+fn iso8601(text: &str) -> Option<DateTime<Utc>> {
+    let patterns = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+    let local = patterns.iter().find_map(|pattern| NaiveDateTime::parse_from_str(text, pattern).ok());
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
+    local.or_else(day).map(|local| local.and_utc())
 }
 
 /// A number of units since 1970, as number or text, whole or with a fraction; `digits` of the nanosecond make a unit.
@@ -276,6 +288,8 @@ mod tests {
             (json!("Date(1)"), "dot_net"),
             (json!("01.03.2024"), "pattern: { pattern: '%Y-%m-%d' }"),
             (json!(true), "pattern: { pattern: '%Y' }"),
+            (json!("2024-03-01T00:00:00Z"), "iso8601"),
+            (json!("2024-03"), "iso8601"),
             (json!(3), "ago: 1 day"),
             (json!(null), "rfc3339"),
         ] {
@@ -303,6 +317,8 @@ mod tests {
             (json!("2024-03-01T13:30:15.250+01:00"), "rfc3339"),
             (json!("2024-03-01T13:30:15.250+0100"), "rfc3339"),
             (json!("2024-03-01 13:30:15.250+01:00"), "rfc3339"),
+            (json!("2024-03-01T12:30:15.25"), "iso8601"),
+            (json!("2024-03-01 12:30:15.250"), "iso8601"),
             (json!(1_709_296_215.25), "unix_seconds"),
             (json!("1709296215.250"), "unix_seconds"),
             (json!(1_709_296_215_250_i64), "unix_millis"),
@@ -351,7 +367,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(millis in -2_000_000_000_000_i64..4_000_000_000_000) {
             let instant = DateTime::from_timestamp_millis(millis).unwrap();
-            for format in ["rfc3339", "unix_millis", "unix_micros", "unix_nanos", "dot_net",
+            for format in ["rfc3339", "iso8601", "unix_millis", "unix_micros", "unix_nanos", "dot_net",
                 "pattern: { pattern: '%Y-%m-%d %H:%M:%S%.3f' }", "pattern: { pattern: '%Y-%m-%dT%H:%M:%S%.6f%z', zone: Europe/Berlin }"] {
                 let face = face(format);
                 prop_assert_eq!(face.read(&face.write(instant, End::From, instant)), Some(instant), "{}", format);
