@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test reads the disk and the environment as a user does")]
 
 mod access;
+mod erase;
 mod faults;
 mod gate;
 mod harness;
