@@ -247,6 +247,8 @@ impl Connector {
             let is_known = self.manifest.settings.get(name).is_some_and(|setting| !setting.secret)
                 || is_slice(name)
                 || stream.request.with.contains_key(name)
+                || stream.request.values.get(name).is_some()
+                || self.manifest.http.values.get(name).is_some()
                 || stream.names_slot(name)
                 || self.looks_up(&stream.name, name);
             if !is_known {

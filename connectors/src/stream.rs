@@ -44,7 +44,11 @@ const EVERY: Span = Span::days(1);
 #[derive(Clone, Debug)]
 pub(crate) struct RequestPlan {
     pub(crate) method: Method,
+    /// Where its path starts, where that is not `http.base_url`.
+    pub(crate) base_url: Option<Template>,
     pub(crate) path: Template,
+    /// Names for what is worked out for each request.
+    pub(crate) values: Ordered<ValueManifest>,
     pub(crate) params: Ordered<ValueManifest>,
     pub(crate) headers: Ordered<ValueManifest>,
     pub(crate) body: Option<BodyManifest>,
@@ -274,7 +278,9 @@ impl Stream {
             kind: StreamKind::Snapshot,
             request: RequestPlan {
                 method: list.method.unwrap_or_default(),
+                base_url: self.request.base_url.clone(),
                 path: list.path,
+                values: self.request.values.clone(),
                 params: list.params.unwrap_or_default(),
                 headers: self.request.headers.clone(),
                 body: list.body,
@@ -523,7 +529,9 @@ fn complete_request(
 ) -> Result<RequestPlan, ManifestError> {
     Ok(RequestPlan {
         method: manifest.method.unwrap_or_default(),
+        base_url: manifest.base_url.take(),
         path: blame.need("path", manifest.path.take(), "write the path after `base_url`")?,
+        values: manifest.values.take().unwrap_or_default(),
         params: manifest.params.take().unwrap_or_default(),
         headers: manifest.headers.take().unwrap_or_default(),
         body: manifest.body.take(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Words;
 use crate::error::Fault;
-use crate::expression::{Scalar, Scope, Template, ValueManifest, fill_json};
+use crate::expression::{Expression, Scalar, Scope, Template, ValueManifest, fill_json, without_nulls};
 use crate::manifest::{Ordered, Settings};
 
 /// Names and values for one request's credential.
@@ -109,6 +109,11 @@ impl Keyring {
     /// A JSON value with every placeholder filled in.
     pub(crate) fn json(&self, value: &Value) -> Result<Value, Fault> {
         Ok(fill_json(value, &self.all)?)
+    }
+
+    /// What an expression makes of the plain names.
+    pub(crate) fn computed(&self, expression: &Expression) -> Result<Value, Fault> {
+        Ok(without_nulls(expression.evaluate(&self.plain)?))
     }
 
     /// Digests of the values of some names, to tell one slice's session from another's.

@@ -121,7 +121,8 @@ impl Step {
             }
             Some(BodyManifest::Text(text)) => names.extend(super::value_names(&text.content)),
             Some(BodyManifest::Graphql(graphql)) => names.extend(super::json_names(&graphql.variables)),
-            None => {}
+            // An expression's names are its own business: it sees plain settings only, and says what it lacks.
+            Some(BodyManifest::Computed(_)) | None => {}
         }
         let own = names.into_iter().map(str::to_owned);
         own.chain(self.auth.iter().flat_map(|auth| auth.names())).collect()
@@ -159,6 +160,10 @@ impl Step {
                 let variables = graphql.variables.as_ref().map(|variables| keyring.json(variables)).transpose()?;
                 request.set_header("content-type", "application/json")?;
                 request.body = json!({ "query": graphql.query, "variables": variables }).to_string().into();
+            }
+            Some(BodyManifest::Computed(expression)) => {
+                request.set_header("content-type", "application/json")?;
+                request.body = keyring.computed(expression)?.to_string().into();
             }
             None => {}
         }

@@ -52,7 +52,7 @@ impl Columnar {
         match records {
             RecordsManifest::Table(table) => Some(Self::Table(Table::new(table))),
             RecordsManifest::Zip(lists) => Some(Self::Zip(Zip::new(lists))),
-            RecordsManifest::List(_) | RecordsManifest::Each(_) => None,
+            RecordsManifest::List(_) | RecordsManifest::Each(_) | RecordsManifest::Found(_) => None,
         }
     }
 
@@ -66,7 +66,7 @@ impl Columnar {
                     .collect()
             }
             RecordsManifest::Zip(lists) => lists.iter().map(|(_, list)| Target::elements(list)).collect(),
-            RecordsManifest::List(_) | RecordsManifest::Each(_) => Vec::new(),
+            RecordsManifest::List(_) | RecordsManifest::Each(_) | RecordsManifest::Found(_) => Vec::new(),
         }
     }
 

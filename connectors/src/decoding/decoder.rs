@@ -23,6 +23,7 @@ use super::wrapping::{Pulled, Unwrapper};
 use super::xml::XmlSplitter;
 use super::{BodyFacts, DecodeError, Ended, PageFacts, Pointer};
 use crate::expression::Scope;
+use crate::parents::Given;
 use crate::shaping::{Lookup, LookupKey, PageSides, Shape, settings_value};
 
 /// Bytes of derived records that a batch holds, more or less.
@@ -56,6 +57,8 @@ enum Way {
 struct Shaper {
     shape: Arc<Shape>,
     settings: minijinja::Value,
+    /// What the request was made with.
+    given: minijinja::Value,
     /// How each `include` step finds the keys of what it joins.
     keys: Vec<LookupKey>,
     /// What the page has said so far beside its records.
@@ -132,15 +135,16 @@ impl Decoder {
         self
     }
 
-    /// The same decoder, which also shapes the records that it splits; `scope` has the settings that expressions name.
+    /// The same decoder, which also shapes the records that it splits; `scope` has the settings that expressions name, `given` what the
+    /// request was made with.
     #[must_use]
-    pub fn with_shape(mut self, shape: Option<&Arc<Shape>>, scope: &Scope) -> Self {
+    pub fn with_shape(mut self, shape: Option<&Arc<Shape>>, scope: &Scope, given: Option<&Given>) -> Self {
         let Some(shape) = shape else { return self };
         for field in shape.body_fields() {
             self.wanted = self.wanted.body_field(field);
         }
         self.body = self.wanted.body.iter().map(|pointer| (pointer.clone(), None)).collect();
-        let shaper = Shaper::new(shape, scope);
+        let shaper = Shaper::new(shape, scope, given);
         self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted, &shaper.targets());
         self.shaper = Some(shaper);
         self
@@ -404,10 +408,11 @@ impl Decoder {
 }
 
 impl Shaper {
-    fn new(shape: &Arc<Shape>, scope: &Scope) -> Self {
+    fn new(shape: &Arc<Shape>, scope: &Scope, given: Option<&Given>) -> Self {
         let keys: Vec<LookupKey> = shape.includes().map(crate::shaping::IncludeManifest::lookup_key).collect();
         Self {
             settings: settings_value(scope),
+            given: given.map_or_else(minijinja::Value::default, Given::value),
             gathered: vec![Lookup::new(); keys.len()],
             keys,
             sides: PageSides::default(),
@@ -457,7 +462,7 @@ impl Shaper {
     /// Shapes one record, and returns how many bytes became of it.
     fn shape(&mut self, text: &Bytes, out: &mut Vec<Bytes>) -> usize {
         let before = out.len();
-        self.dropped += self.shape.apply(text, &self.settings, &self.sides, out);
+        self.dropped += self.shape.apply(text, &self.settings, &self.given, &self.sides, out);
         out.get(before..).unwrap_or_default().iter().map(Bytes::len).sum()
     }
 }
@@ -490,6 +495,7 @@ fn json_splitter(records: &RecordsManifest, wanted: &PageFacts, joined: &[Target
     let mut dressing = None;
     let mut targets = match records {
         RecordsManifest::List(pointer) => vec![Target::elements(pointer)],
+        RecordsManifest::Found(pointer) => vec![Target::found(pointer)],
         RecordsManifest::Each(each) => {
             let asked = Dressing { keys: each.keys().to_vec(), wrap_as: each.wrap_as.clone() };
             dressing = Some(asked).filter(|asked| !asked.keys.is_empty() || asked.wrap_as.is_some());

@@ -64,6 +64,8 @@ pub struct Target {
     shown: String,
     /// The elements of the list there are wanted, and not the value itself.
     of_elements: bool,
+    /// It may be a list, whose elements are wanted, or one value, which is wanted itself.
+    is_either: bool,
     /// A body without it is an error.
     is_required: bool,
     is_found: bool,
@@ -76,6 +78,7 @@ impl Target {
             path: Path::of(pointer),
             shown: pointer.to_string(),
             of_elements: true,
+            is_either: false,
             is_required: true,
             is_found: false,
         }
@@ -84,6 +87,11 @@ impl Target {
     /// The values at a path.
     pub fn whole(pointer: &Pointer) -> Self {
         Self { of_elements: false, ..Self::elements(pointer) }
+    }
+
+    /// The elements of a list at a path, or the value that stands there; nothing when nothing does.
+    pub fn found(pointer: &Pointer) -> Self {
+        Self { is_either: true, is_required: false, ..Self::elements(pointer) }
     }
 
     /// The same target, which may be absent.
@@ -203,6 +211,10 @@ impl JsonSplitter {
     /// [`DecodeError::Truncated`] when the body is not closed, [`DecodeError::Empty`] when nothing came.
     pub fn finish(&mut self) -> Result<Vec<(Pointer, Option<Value>)>, DecodeError> {
         if !self.has_begun {
+            // Some APIs send nothing at all where there is nothing to list.
+            if self.targets.first().is_some_and(|target| target.is_either) {
+                return Ok(std::mem::take(&mut self.fields));
+            }
             return Err(DecodeError::Empty);
         }
         if self.expect != Expect::Nothing {
@@ -324,6 +336,11 @@ impl JsonSplitter {
         out: &mut Vec<Bytes>,
     ) -> Result<usize, DecodeError> {
         let Some(target) = self.targets.get_mut(place) else { return Ok(at) };
+        if target.is_either && byte != b'[' {
+            target.is_found = true;
+            let purpose = if byte == b'{' { Purpose::Record(place) } else { Purpose::Nothing };
+            return self.begin_skipping(chunk, at, byte, purpose, out);
+        }
         let wrong = |found| DecodeError::RecordsNotAList { pointer: target.shown.clone(), found };
         let is_null = byte == b'n';
         if target.of_elements && byte != b'[' && !(is_null && (target.path.has_stars() || !target.is_required)) {
@@ -436,6 +453,8 @@ impl JsonSplitter {
                 let wants_values = self.targets.get(target).is_some_and(|target| !target.of_elements);
                 let name = if wants_values { self.path.last().cloned() } else { None };
                 self.aside.push(Aside { target, text, name });
+            } else if self.take_fields(&text) && Self::is_blank(&text) {
+                // An object without fields stands for no record.
             } else if let Some(dressing) = &self.dressing {
                 out.push(self.dress(&text, dressing));
             } else {
@@ -459,6 +478,34 @@ impl JsonSplitter {
         self.skip = None;
         self.after_value();
         Ok(end)
+    }
+
+    /// Takes the wanted fields out of a record that is one value of the body, because nobody looked into it on the way.
+    fn take_fields(&mut self, text: &Bytes) -> bool {
+        let is_one = self.targets.first().is_some_and(|target| target.is_either)
+            && !self.stack.last().is_some_and(|frame| frame.holds.is_some());
+        let path = &self.path;
+        let inside = |pointer: &Pointer| pointer.segments().strip_prefix(path.as_slice()).map(<[String]>::to_vec);
+        if is_one
+            && self.fields.iter().any(|(field, _)| inside(field).is_some_and(|rest| !rest.is_empty()))
+            && let Ok(record) = serde_json::from_slice::<Value>(text)
+        {
+            for (field, slot) in &mut self.fields {
+                let Some(rest) = inside(field) else { continue };
+                let found = rest.iter().try_fold(&record, |value, name| match value {
+                    Value::Object(fields) => fields.get(name),
+                    Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+                    _ => None,
+                });
+                *slot = found.cloned();
+            }
+        }
+        is_one
+    }
+
+    /// Whether an object has no fields.
+    fn is_blank(text: &Bytes) -> bool {
+        text.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"{}")
     }
 
     /// A record with the keys that led to it, and in the field that it is wrapped in.

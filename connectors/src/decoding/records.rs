@@ -1,7 +1,8 @@
 //! Where the records of a body stand, as a manifest writes it.
 //!
 //! `/data` · `/groups/*/members` · `{ each: { at: /rates/*, key_as: day } }` · `{ each: { at: /data } }` ·
-//! `{ table: { rows: /rows, columns: { header: /columns } } }` · `{ zip: { day: /data/days, count: /data/counts } }`
+//! `{ table: { rows: /rows, columns: { header: /columns } } }` · `{ zip: { day: /data/days, count: /data/counts } }` ·
+//! `{ found: /data }`
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,6 +29,8 @@ pub enum RecordsManifest {
     Table(Box<TableManifest>),
     /// Lists side by side: the n-th record has the n-th value of each.
     Zip(Ordered<Pointer>),
+    /// They are whatever is found at this path: the elements of a list, else the one value; nothing where nothing is.
+    Found(Pointer),
 }
 
 /// Values that are records, each by itself.
@@ -84,7 +87,7 @@ impl RecordsManifest {
     /// The path to the records, for a format that has paths and no lists.
     pub(super) fn path(&self) -> Pointer {
         match self {
-            Self::List(pointer) => pointer.clone(),
+            Self::List(pointer) | Self::Found(pointer) => pointer.clone(),
             Self::Each(each) => each.at.clone(),
             Self::Table(_) | Self::Zip(_) => Pointer::parse(""),
         }
@@ -96,7 +99,9 @@ impl RecordsManifest {
         match (format, records) {
             (Decoding::Json, Some(records)) => Ok(records),
             (Decoding::Json, None) => Err("point it at the list in the answer"),
-            (Decoding::Xml(_), Some(Self::List(path))) if !path.segments().is_empty() => Ok(Self::List(path)),
+            (Decoding::Xml(_), Some(Self::List(path) | Self::Found(path))) if !path.segments().is_empty() => {
+                Ok(Self::List(path))
+            }
             (Decoding::Xml(_), _) => Err("point it at the elements that are records, e.g. `/rss/channel/item`"),
             (_, None) => Ok(whole),
             (_, Some(records)) if records == whole => Ok(whole),
@@ -127,7 +132,7 @@ impl RecordsManifest {
                 }
                 Ok(())
             }
-            Self::List(_) | Self::Zip(_) => Ok(()),
+            Self::List(_) | Self::Zip(_) | Self::Found(_) => Ok(()),
         }
     }
 }
@@ -202,6 +207,8 @@ enum Forms {
     Table(Box<TableManifest>),
     /// Lists side by side, by the field that each becomes.
     Zip(Ordered<Pointer>),
+    /// JSON pointer to a list or to one record, which some answers lack, for APIs that leave empty lists out.
+    Found(Pointer),
 }
 
 struct RecordsVisitor;
@@ -210,7 +217,7 @@ impl<'de> Visitor<'de> for RecordsVisitor {
     type Value = RecordsManifest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON pointer to the list of records, or `each: …`, `table: …` or `zip: …`")
+        f.write_str("a JSON pointer to the list of records, or `each: …`, `table: …`, `zip: …` or `found: …`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<RecordsManifest, E> {
@@ -222,6 +229,7 @@ impl<'de> Visitor<'de> for RecordsVisitor {
             Forms::Each(each) => RecordsManifest::Each(each),
             Forms::Table(table) => RecordsManifest::Table(table),
             Forms::Zip(lists) => RecordsManifest::Zip(lists),
+            Forms::Found(pointer) => RecordsManifest::Found(pointer),
         };
         records.check().map_err(A::Error::custom)?;
         Ok(records)

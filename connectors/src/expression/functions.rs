@@ -10,6 +10,8 @@ use minijinja::{Environment, Error, ErrorKind};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Regex, RegexBuilder};
 
+use super::{md5, python};
+
 /// Largest automaton of a regular expression.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
 /// Compiled regular expressions that a thread keeps.
@@ -58,6 +60,20 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("regex_replace", |text: String, pattern: String, with: String| {
         with_regex(&pattern, |regex| regex.replace_all(&text, with.as_str()).into_owned())
     });
+    environment.add_filter("text", |value: minijinja::Value| python::text(&value));
+    environment.add_filter("literal", |value: minijinja::Value| python::literal(&value));
+    environment.add_filter("meant", |value: minijinja::Value| python::is_meant(&value));
+    environment.add_filter("md5", |text: String| hex(&md5::digest(text.as_bytes())));
+    environment.add_filter("instant", |value: minijinja::Value| instant_in(&value));
+    environment.add_filter("add_months", |instant: String, months: i32| -> Result<String, Error> {
+        let (at, span) = (instant_of(&instant)?, chrono::Months::new(months.unsigned_abs()));
+        let moved = if months < 0 { at.checked_sub_months(span) } else { at.checked_add_months(span) };
+        Ok(rfc3339(moved.ok_or_else(|| failed("an instant out of range".to_owned()))?))
+    });
+    environment.add_filter("hmac_sha256", |text: String, key: String| -> String {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.as_bytes());
+        hex(ring::hmac::sign(&key, text.as_bytes()).as_ref())
+    });
     environment.add_filter("snake", |text: String| snake(&text));
     environment.add_filter("url_encode", |text: String| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
     environment.add_filter("base64_encode", |text: String| STANDARD.encode(text));
@@ -66,8 +82,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         String::from_utf8(bytes).map_err(|_| failed("what base64 holds is no text".to_owned()))
     });
     environment.add_filter("sha256", |text: String| -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        hex(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref())
     });
     environment.add_filter("to_json", |value: minijinja::Value| {
         serde_json::to_string(&value).map_err(|error| failed(error.to_string()))
@@ -75,6 +90,37 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("from_json", |text: String| {
         serde_json::from_str::<minijinja::Value>(&text).map_err(|error| failed(format!("not JSON: {error}")))
     });
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// An instant from a text as ISO 8601 writes it, in UTC without an offset, or from seconds since 1970.
+fn instant_in(value: &minijinja::Value) -> Result<String, Error> {
+    if let Ok(seconds) = f64::try_from(value.clone()) {
+        let at = DateTime::from_timestamp_micros((seconds * 1e6).round() as i64);
+        return at.map(rfc3339).ok_or_else(|| failed(format!("`{value}` is no instant")));
+    }
+    let text = value.as_str().unwrap_or_default().trim();
+    let known = DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"))
+        .map(|instant| instant.with_timezone(&Utc));
+    let local = || {
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|pattern| NaiveDateTime::parse_from_str(text, pattern).ok())
+            .map(|local| local.and_utc())
+    };
+    let day = || {
+        ["%Y-%m-%d", "%Y%m%d"]
+            .iter()
+            .find_map(|pattern| NaiveDate::parse_from_str(text, pattern).ok())
+            .map(|day| day.and_time(NaiveTime::MIN).and_utc())
+    };
+    let instant = known.ok().or_else(local).or_else(day);
+    instant.map(rfc3339).ok_or_else(|| failed(format!("`{text}` is no instant")))
 }
 
 fn instant_of(text: &str) -> Result<DateTime<Utc>, Error> {

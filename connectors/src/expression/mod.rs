@@ -4,11 +4,14 @@
 //! it. Secrets are never in scope: only `auth` sends them.
 
 mod functions;
+mod md5;
+mod python;
 mod record;
 mod scalar;
 mod template;
 
 pub(crate) use functions::{regex, snake};
+pub(crate) use python::literal_of as literal;
 pub use record::RecordExpression;
 pub use scalar::{Scalar, Scope};
 pub use template::Template;
@@ -131,6 +134,27 @@ impl Expression {
     }
 }
 
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Expression {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Expression".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "An expression, e.g. from | unix_seconds" })
+    }
+}
+
 /// A value of a parameter, header or body: written out, or computed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueManifest {
@@ -242,6 +266,18 @@ impl JsonSchema for ValueManifest {
             { "type": "object", "additionalProperties": false, "required": ["expression"],
               "properties": { "expression": { "type": "string" } } },
         ] })
+    }
+}
+
+/// The value without the fields of its objects that are null.
+pub(crate) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, field)| !field.is_null());
+            Value::Object(kept.map(|(name, field)| (name, without_nulls(field))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        plain => plain,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{ExpressionError, FUEL, functions};
 /// Largest value of an expression, as JSON.
 const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// What an expression over a record may name.
-const NAMES: [&str; 4] = ["record", "item", "index", "settings"];
+const NAMES: [&str; 5] = ["record", "item", "index", "settings", "given"];
 /// What minijinja knows by itself.
 const BUILTINS: [&str; 2] = ["dict", "namespace"];
 
@@ -34,6 +34,7 @@ pub struct RecordExpression {
     text: String,
     compiled: Arc<minijinja::Expression<'static, 'static>>,
     settings: Vec<String>,
+    given: Vec<String>,
 }
 
 impl RecordExpression {
@@ -46,7 +47,7 @@ impl RecordExpression {
         let failed = |reason: String| ExpressionError::Failed { text: text.to_owned(), reason };
         let compiled =
             ENVIRONMENT.compile_expression_owned(text.to_owned()).map_err(|error| failed(error.to_string()))?;
-        let mut settings = Vec::new();
+        let (mut settings, mut given) = (Vec::new(), Vec::new());
         let mut names: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
         names.sort_unstable();
         for name in names {
@@ -54,15 +55,21 @@ impl RecordExpression {
             if !NAMES.contains(&root) && !BUILTINS.contains(&root) {
                 return Err(failed(format!("`{root}` is not known here; known are `{}`", NAMES.join("`, `"))));
             }
-            settings
-                .extend(name.strip_prefix("settings.").map(|rest| rest.split('.').next().unwrap_or(rest).to_owned()));
+            for (root, names) in [("settings.", &mut settings), ("given.", &mut given)] {
+                names.extend(name.strip_prefix(root).map(|rest| rest.split('.').next().unwrap_or(rest).to_owned()));
+            }
         }
-        Ok(Self { text: text.to_owned(), compiled: Arc::new(compiled), settings })
+        Ok(Self { text: text.to_owned(), compiled: Arc::new(compiled), settings, given })
     }
 
     /// The settings that it names.
     pub fn settings(&self) -> &[String] {
         &self.settings
+    }
+
+    /// The values of the request that it names.
+    pub fn given(&self) -> &[String] {
+        &self.given
     }
 
     /// The value, in the names of `context`.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::auth::Auth;
 use crate::decoding::Pointer;
-use crate::expression::{Template, ValueManifest};
+use crate::expression::{Expression, Template, ValueManifest};
 use crate::manifest::fact::Fact;
 use crate::manifest::limits::{CostManifest, Limit, Quota};
 use crate::manifest::ordered::{OneOrMany, Ordered};
@@ -21,6 +21,9 @@ pub struct HttpManifest {
     /// Hosts of regions, one of which a setting chooses; `{host}` in `base_url` stands for it.
     #[serde(default)]
     pub hosts: Option<HostsManifest>,
+    /// Names for what is worked out of settings, for placeholders where no expression can stand, such as those of `base_url`.
+    #[serde(default)]
+    pub values: Ordered<ValueManifest>,
     /// How a request proves who sends it.
     #[serde(default)]
     pub auth: Auth,
@@ -118,4 +121,6 @@ pub enum BodyManifest {
     Text(TextBody),
     /// A GraphQL query.
     Graphql(GraphqlBody),
+    /// JSON that an expression makes, e.g. `{'ids': ids, 'from': from | unix_millis}`; fields that are null are left out.
+    Computed(Expression),
 }

@@ -50,8 +50,13 @@ pub struct StreamManifest {
 
     /// The request's method; `get` when absent.
     pub method: Option<Method>,
-    /// The path after `base_url`; `{name}` stands for a setting, a slice or a parameter.
+    /// Where its path starts, in place of `http.base_url`; its origin is pinned and takes the credential like that of `http`.
+    pub base_url: Option<Template>,
+    /// The path after `base_url`; `{name}` stands for a setting, a slice, a parameter or one of `values`.
     pub path: Option<Template>,
+    /// Names for what is worked out for each request, for placeholders where no expression can stand:
+    /// `values: { year: { expression: "from | strftime('%Y')" } }` with `path: /archive/{year}`.
+    pub values: Option<Ordered<ValueManifest>>,
     /// Query parameters of every request; names may hold placeholders, an absent value leaves the parameter out.
     pub params: Option<Ordered<ValueManifest>>,
     /// Headers beside those of `http`.
@@ -183,7 +188,9 @@ impl StreamManifest {
             },
             parameters: self.parameters.or(base.parameters),
             method: self.method.or(base.method),
+            base_url: self.base_url.or(base.base_url),
             path: self.path.or(base.path),
+            values: self.values.or(base.values),
             params: self.params.or(base.params),
             headers: self.headers.or(base.headers),
             body: self.body.or(base.body),

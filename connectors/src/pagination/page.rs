@@ -34,6 +34,8 @@ pub struct Page {
     pub until: Option<DateTime<Utc>>,
     /// Time of the last record, by the window's field.
     pub last_time: Option<DateTime<Utc>>,
+    /// What the request was made with: settings, the slice, fields of parents.
+    pub settings: std::sync::Arc<crate::expression::Scope>,
 }
 
 impl Page {

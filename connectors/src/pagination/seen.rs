@@ -20,7 +20,8 @@ use crate::expression::Expression;
 /// Written `has_more` or `/paging/next` for a field of the body, `{ header: X-Total }` for a header, `{ first_record: id }` and
 /// `{ last_record: id }` for a field of a record, and `{ expression: "count == size and body.next" }` for what must be worked out. An
 /// expression knows `body`, `first_record` and `last_record` with the fields it names (null when absent), `headers` by lower-case name,
-/// `count` of records on the page, the page's number `page` from 0, `read` records before it, `size` as sent, and the `cursor` that asked for it.
+/// `count` of records on the page, the page's number `page` from 0, `read` records before it, `size` as sent, the `cursor` that asked for it,
+/// and under `settings` what the request was made with: settings, the slice, fields of parents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A field of the body.
@@ -45,7 +46,8 @@ pub struct PageExpression {
 }
 
 /// The names that an expression knows.
-const NAMES: [&str; 9] = ["body", "first_record", "last_record", "headers", "count", "page", "read", "size", "cursor"];
+const NAMES: [&str; 10] =
+    ["body", "first_record", "last_record", "headers", "count", "page", "read", "size", "cursor", "settings"];
 
 impl PageExpression {
     fn parse(text: &str) -> Result<Self, String> {
@@ -56,10 +58,7 @@ impl PageExpression {
             if !NAMES.contains(&name) {
                 return Err(format!("`{name}` is not known of a page; known are {}", NAMES.join(", ")));
             }
-            let pointer = || {
-                let escaped: Vec<_> = rest.split('.').map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
-                Pointer::parse(&format!("/{}", escaped.join("/")))
-            };
+            let pointer = || pointer_of(rest);
             match name {
                 "body" | "first_record" | "last_record" if rest.is_empty() => {
                     return Err(format!("`{name}` is not kept whole: name a field, such as `{name}.id`"));
@@ -97,14 +96,21 @@ impl PageExpression {
             "read": page.read,
             "size": page.size,
             "cursor": page.cursor,
+            "settings": page.settings.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<Map<_, _>>(),
         });
         let computed = self.expression.evaluate_with(&names);
         computed.map_err(|error| PaginationError::Computed { reason: error.to_string() })
     }
 }
 
+/// The pointer that a path with dots means.
+pub(crate) fn pointer_of(path: &str) -> Pointer {
+    let escaped: Vec<_> = path.split('.').map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
+    Pointer::parse(&format!("/{}", escaped.join("/")))
+}
+
 /// Puts `value` at a path of names below objects; where another value stands in the way, that one stays.
-fn place(whole: &mut Value, path: &[String], value: Value) {
+pub(crate) fn place(whole: &mut Value, path: &[String], value: Value) {
     let (Value::Object(fields), Some((name, rest))) = (whole, path.split_first()) else { return };
     if rest.is_empty() {
         fields.insert(name.clone(), value);

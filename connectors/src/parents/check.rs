@@ -46,6 +46,12 @@ pub(crate) fn check_parents<'a>(
                 "declare it under `settings`, or name it under `parent.fields`",
             ));
         }
+        let in_shape = stream.shape.iter().flat_map(|shape| shape.given());
+        let bounds = ["from", "until", "now"];
+        if let Some(unknown) = in_shape.into_iter().find(|name| !is_given(name) && !bounds.contains(name)) {
+            let reason = format!("`given.{unknown}` is no field of a parent, slice, setting or parameter");
+            return Err(blame.incomplete("shape", reason, "name it under `parent.fields`, `slices` or `values`"));
+        }
         if let Some(unknown) = stream.given.iter().find(|name| !is_given(name)) {
             let reason = format!("`given: {unknown}` is no field of a parent, slice, setting or parameter");
             return Err(blame.incomplete(
@@ -176,4 +182,7 @@ fn knows(stream: &Stream, above: &[&Stream], manifest: &Manifest, name: &str) ->
         || manifest.settings.get(name).is_some_and(|setting| !setting.secret)
         || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name))
         || stream.request.with.contains_key(name)
+        || stream.request.values.get(name).is_some()
+        || manifest.http.values.get(name).is_some()
+        || stream.names_slot(name)
 }

@@ -116,6 +116,9 @@ fn take(
             Some(found) => {
                 into.insert(name.to_owned(), found.clone());
             }
+            None if parent.nullable.iter().any(|known| known == name) => {
+                into.insert(name.to_owned(), Value::Null);
+            }
             None if parent.absent == Lack::Skip => return Ok(false),
             None => {
                 let (stream, pointer) = (parent.stream.clone(), pointer.to_string());

@@ -62,26 +62,47 @@ fn header<'a>(exchange: &'a Exchange, wanted: &str) -> Option<&'a str> {
 /// The values that every record of one request is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
+    /// All of them, which raw keeps beside the body.
     json: String,
+    /// Those that stand in every record.
+    written: Option<String>,
 }
 
 impl Given {
-    /// The named values: a parent's field, else what the request's names hold. `None` when no column takes any.
-    pub fn new(names: &[String], fields: &Fields, scope: &Scope, with: &Scope) -> Option<Self> {
-        if names.is_empty() {
+    /// The named values: a parent's field, else what the request's names hold. `columns` stand in every record, `others` are for those who
+    /// shape records. `None` when nobody takes any.
+    pub fn new(columns: &[String], others: &[&str], fields: &Fields, scope: &Scope, with: &Scope) -> Option<Self> {
+        if columns.is_empty() && others.is_empty() {
             return None;
         }
-        let value = |name: &String| {
+        let value = |name: &str| {
             let plain = || with.get(name).or_else(|| scope.get(name)).map(Scalar::to_json);
             fields.get(name).cloned().or_else(plain)
         };
-        let values: Map<String, Value> = names.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect();
-        Some(Self { json: Value::Object(values).to_string() })
+        let all = columns.iter().map(String::as_str).chain(others.iter().copied());
+        let values: Map<String, Value> = all.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
+        Some(Self::of(columns, values))
     }
 
-    /// What an exchange was stored with.
-    pub fn stored(exchange: &Exchange) -> Option<Self> {
-        header(exchange, GIVEN_HEADER).map(|json| Self { json: json.to_owned() })
+    fn of(columns: &[String], values: Map<String, Value>) -> Self {
+        let written = (!columns.is_empty()).then(|| {
+            let of_columns = values.iter().filter(|(name, _)| columns.contains(name));
+            let of_columns: Map<String, Value> =
+                of_columns.map(|(name, value)| (name.clone(), value.clone())).collect();
+            Value::Object(of_columns).to_string()
+        });
+        Self { json: Value::Object(values).to_string(), written }
+    }
+
+    /// What an exchange was stored with; `columns` stand in every record.
+    pub fn stored(exchange: &Exchange, columns: &[String]) -> Option<Self> {
+        let values = serde_json::from_str(header(exchange, GIVEN_HEADER)?).ok()?;
+        Some(Self::of(columns, values))
+    }
+
+    /// The values as expressions see them.
+    pub fn value(&self) -> minijinja::Value {
+        serde_json::from_str(&self.json).unwrap_or_default()
     }
 
     /// The header to store.
@@ -91,6 +112,9 @@ impl Given {
 
     /// Writes the values into every record.
     pub fn write_into_all(&self, records: &mut [Bytes]) {
+        if self.written.is_none() {
+            return;
+        }
         for record in records {
             *record = self.write_into(record);
         }
@@ -98,13 +122,13 @@ impl Given {
 
     /// The record with its given values; what is no object stays as it is, for whoever types it to refuse.
     pub fn write_into(&self, record: &Bytes) -> Bytes {
-        let Some(rest) = record.strip_prefix(b"{") else { return record.clone() };
+        let (Some(rest), Some(written)) = (record.strip_prefix(b"{"), &self.written) else { return record.clone() };
         let is_empty = rest.trim_ascii_start().first() == Some(&b'}');
-        let mut text = BytesMut::with_capacity(record.len() + self.json.len() + GIVEN.len() + 5);
+        let mut text = BytesMut::with_capacity(record.len() + written.len() + GIVEN.len() + 5);
         text.extend_from_slice(b"{\"");
         text.extend_from_slice(GIVEN.as_bytes());
         text.extend_from_slice(b"\":");
-        text.extend_from_slice(self.json.as_bytes());
+        text.extend_from_slice(written.as_bytes());
         if !is_empty {
             text.extend_from_slice(b",");
         }
@@ -121,7 +145,7 @@ mod tests {
         let fields = Fields::from([("issue".to_owned(), Value::from(5))]);
         let scope = Scope::from([("repository".to_owned(), Scalar::Text("a/\"b\"".to_owned()))]);
         let names = ["issue", "repository", "unknown"].map(str::to_owned);
-        Given::new(&names, &fields, &scope, &Scope::new()).unwrap()
+        Given::new(&names, &[], &fields, &scope, &Scope::new()).unwrap()
     }
 
     #[test]
@@ -129,7 +153,7 @@ mod tests {
         for text in ["5", "[1]", "\"x\"", ""] {
             assert_eq!(given().write_into(&Bytes::from(text)), text.as_bytes());
         }
-        assert_eq!(Given::new(&[], &Fields::new(), &Scope::new(), &Scope::new()), None);
+        assert_eq!(Given::new(&[], &[], &Fields::new(), &Scope::new(), &Scope::new()), None);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct ParentManifest {
     /// What to do with a parent in which a field is absent or null.
     #[serde(default)]
     pub absent: Lack,
+    /// Names of `fields` that a parent may lack; they are null then.
+    #[serde(default)]
+    pub nullable: Vec<String>,
     /// Puts many parents into one request. A batch that the source refuses (400, 404, 413, 414, 422), or of which a rule says
     /// `split_batch`, is asked for in halves.
     #[serde(default)]
@@ -51,6 +54,7 @@ impl ParentManifest {
             when: None,
             range: ParentRange::All,
             absent: Lack::Fail,
+            nullable: Vec::new(),
             batch: None,
             parallel: None,
         }

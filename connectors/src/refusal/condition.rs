@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
 use super::Pattern;
+use super::expression::AnswerExpression;
 use crate::decoding::Pointer;
 use crate::expression::Scalar;
 use crate::manifest::OneOrMany;
@@ -39,6 +40,9 @@ pub enum Condition {
     Field(FieldTest),
     /// A regular expression found in the text of a refusal, or of a body that is not what `decoding` says.
     Message(Pattern),
+    /// An expression over the answer, e.g. `status == 400 and 'expired' in body.error`: `status`, `headers` by lower-case name, fields of
+    /// `body` (null when absent), and the `text` of a refusal.
+    Expression(AnswerExpression),
     /// Every one of these.
     All(Vec<Condition>),
     /// At least one of these.
@@ -98,6 +102,7 @@ impl Condition {
             Self::Header(test) => (of.header)(&test.name).is_some_and(|value| test.holds(&value)),
             Self::Field(test) => test.holds((of.field)(&test.at).as_ref()),
             Self::Message(pattern) => of.text.is_some_and(|text| pattern.is_in(text)),
+            Self::Expression(expression) => expression.holds(of),
             Self::All(tests) => tests.iter().all(|test| test.holds(of)),
             Self::Any(tests) => tests.iter().any(|test| test.holds(of)),
             Self::Not(test) => !test.holds(of),
@@ -110,7 +115,7 @@ impl Condition {
             Self::Status(tests) => tests.iter().any(|test| test.may_be_good()),
             Self::All(tests) => tests.iter().all(Self::may_be_good),
             Self::Any(tests) => tests.iter().any(Self::may_be_good),
-            Self::Header(_) | Self::Field(_) | Self::Message(_) | Self::Not(_) => true,
+            Self::Header(_) | Self::Field(_) | Self::Message(_) | Self::Expression(_) | Self::Not(_) => true,
         }
     }
 
@@ -120,6 +125,7 @@ impl Condition {
             Self::Field(test) => vec![&test.at],
             Self::All(tests) | Self::Any(tests) => tests.iter().flat_map(Self::fields).collect(),
             Self::Not(test) => test.fields(),
+            Self::Expression(expression) => expression.fields(),
             Self::Status(_) | Self::Header(_) | Self::Message(_) => Vec::new(),
         }
     }

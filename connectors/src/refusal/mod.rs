@@ -16,10 +16,12 @@
 
 mod action;
 mod condition;
+mod expression;
 mod pattern;
 mod wait;
 
 pub use action::{Action, FailAction, FailureClass, ParkAction, RetryAction, ThrottleAction};
+pub use expression::AnswerExpression;
 pub use condition::{Condition, FieldTest, HeaderTest, StatusTest};
 pub use pattern::Pattern;
 pub use wait::{ExponentialWait, FieldWait, HeaderWait, LinearWait, MessageWait, Wait};

@@ -16,7 +16,7 @@ use crate::expression::{RecordExpression, Scalar};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AddManifest {
-    /// Computes it from `record` and `settings`.
+    /// Computes it from `record`, `settings`, and `given`: what the request was made with, such as slices, fields of parents and bounds.
     pub expression: Option<RecordExpression>,
     /// Copies the value at this JSON pointer of the record, with every digit.
     pub from: Option<Pointer>,

@@ -89,6 +89,8 @@ pub(crate) struct PageSides {
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings<'a> {
     settings: Value,
+    /// What the request was made with.
+    given: Value,
     page: &'a PageSides,
 }
 
@@ -109,6 +111,15 @@ impl Shape {
     /// Settings that its expressions name.
     pub(crate) fn settings(&self) -> impl Iterator<Item = &str> {
         self.expressions().into_iter().flat_map(RecordExpression::settings).map(String::as_str)
+    }
+
+    /// Values of the request that its expressions name.
+    pub(crate) fn given(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.expressions().into_iter().flat_map(RecordExpression::given).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn expressions(&self) -> Vec<&RecordExpression> {
@@ -157,14 +168,21 @@ impl Shape {
     /// Shapes one record: appends the records that become of it, and returns how many were dropped.
     ///
     /// What is no JSON object passes as it is, for whoever types it to refuse.
-    pub(crate) fn apply(&self, text: &Bytes, settings: &Value, page: &PageSides, out: &mut Vec<Bytes>) -> u64 {
+    pub(crate) fn apply(
+        &self,
+        text: &Bytes,
+        settings: &Value,
+        given: &Value,
+        page: &PageSides,
+        out: &mut Vec<Bytes>,
+    ) -> u64 {
         let record = std::str::from_utf8(text).ok().and_then(Node::record);
         let Some(record) = record else {
             out.push(text.clone());
             return 0;
         };
         let before = out.len();
-        let around = Surroundings { settings: settings.clone(), page };
+        let around = Surroundings { settings: settings.clone(), given: given.clone(), page };
         let mut run = Run { around: &around, columns: &self.columns, out, bytes: 0, dropped: 0 };
         match run.steps(&self.steps, 0, record) {
             Ok(()) => run.dropped,
@@ -192,7 +210,11 @@ pub(crate) fn settings_value(scope: &Scope) -> Value {
 impl Surroundings<'_> {
     /// The names of an expression over a record, and over an item of a list in it.
     fn names(&self, record: &Value, item: Option<(&Value, usize)>) -> Value {
-        let mut names = BTreeMap::from([("record", record.clone()), ("settings", self.settings.clone())]);
+        let mut names = BTreeMap::from([
+            ("record", record.clone()),
+            ("settings", self.settings.clone()),
+            ("given", self.given.clone()),
+        ]);
         if let Some((item, index)) = item {
             names.insert("item", item.clone());
             names.insert("index", Value::from(index));

@@ -13,12 +13,14 @@ use crate::stream::Stream;
 use crate::transport::{Transport, TransportOptions};
 
 /// Builds both; `blame` names the manifest's key that a fault is about.
+#[expect(clippy::too_many_arguments, reason = "everything that a source knows of itself, used once")]
 pub(super) fn access(
     manifest: &Manifest,
     name: &SourceName,
     settings: &Settings,
     streams: &[Stream],
     base: &Url,
+    own_bases: &[Url],
     options: &SourceOptions,
     blame: &dyn Fn(&str, Fault) -> SourceError,
 ) -> Result<(Arc<Transport>, Authenticators), SourceError> {
@@ -32,6 +34,7 @@ pub(super) fn access(
     let secrets: Vec<Secret> = settings.secrets.values().cloned().collect();
     let transport = Transport::new(TransportOptions {
         base,
+        own_bases,
         other_origins: &others,
         allow_private: &options.allow_private,
         proxy: options.proxy.as_ref(),

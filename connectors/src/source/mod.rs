@@ -3,6 +3,7 @@
 //! All streams of a source share one transport, and so one pace.
 
 mod access;
+mod bases;
 mod begin;
 mod chain;
 mod check;
@@ -28,6 +29,7 @@ mod selection;
 mod slices;
 mod tree;
 
+use bases::{Bases, parse_base};
 use locks::Locks;
 
 pub use begin::{ReadRequest, Reading};
@@ -109,6 +111,7 @@ struct Inner {
     lists: slices::Lists,
     jobs: Arc<dyn JobStore>,
     base: Url,
+    bases: Bases,
     streams: Vec<Arc<Stream>>,
     locks: Locks,
     contracts: Vec<StreamContract>,
@@ -144,6 +147,10 @@ impl Source {
         let mut scope: Scope = resolved.plain.clone();
         let lists = resolved.lists.iter().map(|(name, list)| (name.clone(), Scalar::List(list.clone())));
         scope.extend(lists);
+        for (name, value) in manifest.http.values.iter() {
+            let value = value.value(&scope).map_err(|error| blame("http.values", error.into()))?;
+            scope.insert(name.to_owned(), Scalar::from_json(&value));
+        }
         let mut project =
             project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         expansion::expand(&connector, &resolved, &mut project).map_err(|fault| blame("templates", fault))?;
@@ -152,8 +159,9 @@ impl Source {
             stream.fill_zones(&scope).map_err(|error| blame(&stream.path, error.into()))?;
         }
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
+        let bases = Bases::of(&streams, &scope).map_err(|(path, fault)| blame(&path, fault))?;
         let (transport, authenticators) =
-            access::access(manifest, &name, &resolved, &streams, &base, &options, &blame)?;
+            access::access(manifest, &name, &resolved, &streams, &base, &bases.urls(), &options, &blame)?;
         let mut contracts = Vec::new();
         for stream in streams.iter().filter(|stream| stream.purpose == Purpose::Itself) {
             let is_wanted = stream.when.as_ref().map_or(Ok(true), |when| when.holds(&claims));
@@ -181,6 +189,7 @@ impl Source {
                 lists: slices::Lists::default(),
                 jobs: options.jobs,
                 base,
+                bases,
                 streams,
                 locks,
                 contracts,
@@ -317,13 +326,7 @@ fn base_url(connector: &Connector, scope: &Scope) -> Result<Url, Fault> {
     if let Some(hosts) = &connector.manifest().http.hosts {
         scope.insert("host".to_owned(), Scalar::Text(chosen_host(hosts, &scope)?.to_owned()));
     }
-    let text = connector.manifest().http.base_url.fill(&scope)?;
-    let wrong = |reason: String| Fault::Internal { facts: format!("`{text}` cannot be a base URL: {reason}") };
-    let url = Url::parse(&text).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("it is neither http nor https".to_owned()));
-    }
-    Ok(url)
+    parse_base(&connector.manifest().http.base_url, &scope)
 }
 
 /// The host that the setting chooses.

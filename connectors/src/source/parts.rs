@@ -10,7 +10,7 @@ use url::Url;
 
 use super::query;
 use crate::error::Fault;
-use crate::expression::{Scope, Template, fill_json};
+use crate::expression::{Scope, Template, fill_json, without_nulls};
 use crate::manifest::{BodyManifest, QueryManifest};
 
 /// Names and values that go into the query, and by JSON pointer into the body.
@@ -54,6 +54,7 @@ impl Parts {
                 json.insert("variables".to_owned(), variables.unwrap_or_else(|| Value::Object(serde_json::Map::new())));
                 Some(Body::Json(Value::Object(json)))
             }
+            Some(BodyManifest::Computed(expression)) => Some(Body::Json(without_nulls(expression.evaluate(scope)?))),
         };
         Ok(Self { query: Vec::new(), body })
     }

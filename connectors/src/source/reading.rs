@@ -18,7 +18,7 @@ use super::gate::Gate;
 use super::pass::{Outcome, Pass};
 use super::portions::Portioning;
 use super::refusal::Ruled;
-use super::request::build;
+use super::request::{Turn, build, names_of};
 use super::tree::Errand;
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Ended};
 use crate::error::{Fault, SourceError};
@@ -70,7 +70,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(inner: Arc<Inner>, errand: Errand, sender: mpsc::Sender<Result<ReadEvent, SourceError>>) -> Self {
         let stream = Arc::clone(&errand.stream);
-        let given = Given::new(&stream.given, &errand.fields, &errand.scope, &stream.request.with);
+        let given = Given::new(&stream.given, &[], &errand.fields, &errand.scope, &stream.request.with);
         let (summary, weaver, desk) =
             (ReadSummary::default(), Weaver::new(&stream.connections), Desk::new(&stream.lookups));
         let began = Instant::now();
@@ -237,6 +237,7 @@ impl Reader {
             self.watch = window.feed.map(|feed| Watch::new(feed, window.pointer.clone(), range));
             self.ask_from(&mut pass, range.from(), Some(range));
         }
+        self.give(scope, &pass.turn)?;
         pass.turn.url.clone_from(&self.errand.url);
         pass.turn.set = stream.pagination.first();
         if let Some(chain) = &stream.chain {
@@ -254,6 +255,17 @@ impl Reader {
             pass.cursor = token.filter(|_| stream.pagination == Pagination::None);
         }
         Ok(pass)
+    }
+
+    /// Settles what records take from their requests, where shaping them needs more than columns do.
+    fn give(&mut self, scope: &Scope, turn: &Turn) -> Result<(), Fault> {
+        let stream = Arc::clone(&self.stream);
+        let others = stream.shape.as_ref().map(|shape| shape.given()).unwrap_or_default();
+        if !others.is_empty() {
+            let names = names_of(&stream, scope, turn, self.inner.clock.now())?;
+            self.given = Given::new(&stream.given, &others, &self.errand.fields, &names, &stream.request.with);
+        }
+        Ok(())
     }
 
     /// How many records came when the query has given all that one gives, although more may match.
@@ -439,7 +451,7 @@ impl Reader {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
         let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts)
-            .with_shape(self.stream.shape.as_ref(), &self.inner.scope);
+            .with_shape(self.stream.shape.as_ref(), &self.inner.scope, self.given.as_ref());
         BodyReader::new(self.summary.requests, decoder.with_content_type(content_type(&answer.headers)))
     }
 
@@ -497,6 +509,7 @@ impl Reader {
             from: pass.from,
             until: range.map(|range| range.until()),
             last_time,
+            settings: Arc::clone(&self.errand.scope),
         };
         if let Some(total) = self.stream.pagination.total()
             && pass.first_total.is_none()

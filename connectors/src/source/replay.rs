@@ -96,14 +96,14 @@ impl Replayer {
         if let Some(ask) = ask {
             self.body = Some(reader_of(ask.connection, exchange.request));
             (self.rows, self.passed_over) = (Some(Vec::new()), None);
-            self.given = Given::stored(exchange);
+            self.given = Given::stored(exchange, &self.stream.given);
             return Ok(records);
         }
         self.passed_over = role.map(|_| exchange.request);
         if self.passed_over.is_some() {
             return Ok(records);
         }
-        self.given = Given::stored(exchange);
+        self.given = Given::stored(exchange, &self.stream.given);
         if let (Some(fields), Some(portion)) = (&self.stream.fields, Portion::stored(exchange)) {
             let merger = self.merger.get_or_insert_with(|| Merger::new(&fields.merge_by, fields.manifest.partial));
             merger.begin(portion);
@@ -115,7 +115,7 @@ impl Replayer {
 
     fn decoder(&self, stream: &Stream, exchange: &Exchange) -> Decoder {
         Decoder::of(&stream.decoding, &stream.records, &stream.facts())
-            .with_shape(stream.shape.as_ref(), &self.inner.scope)
+            .with_shape(stream.shape.as_ref(), &self.inner.scope, self.given.as_ref())
             .with_content_type(content_type(&exchange.headers))
     }
 

@@ -47,9 +47,22 @@ fn values(plan: &RequestPlan, turn: &Turn) -> Vec<(Slot, Value)> {
     values
 }
 
+/// What the requests of a stream may name, before any page was read.
+pub(super) fn names_of(stream: &Stream, scope: &Scope, turn: &Turn, now: DateTime<Utc>) -> Result<Scope, Fault> {
+    names(stream, &stream.request, scope, turn, &values(&stream.request, turn), now)
+}
+
 /// What path, parameters, headers and body may name.
-fn names(stream: &Stream, plan: &RequestPlan, scope: &Scope, turn: &Turn, values: &[(Slot, Value)]) -> Scope {
+fn names(
+    stream: &Stream,
+    plan: &RequestPlan,
+    scope: &Scope,
+    turn: &Turn,
+    values: &[(Slot, Value)],
+    now: DateTime<Utc>,
+) -> Result<Scope, Fault> {
     let mut scope = scope.clone();
+    scope.insert("now".to_owned(), Scalar::Text(now.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()));
     scope.extend(plan.with.clone());
     if let Some(window) = &stream.window {
         scope.insert("field".to_owned(), Scalar::Text(window.policy.field.clone()));
@@ -70,7 +83,11 @@ fn names(stream: &Stream, plan: &RequestPlan, scope: &Scope, turn: &Turn, values
         }
     }
     name_columns(plan, &mut scope);
-    scope
+    for (name, value) in plan.values.iter() {
+        let value = value.value(&scope)?;
+        scope.insert(name.to_owned(), Scalar::from_json(&value));
+    }
+    Ok(scope)
 }
 
 /// A list of texts, as placeholders see it.
@@ -89,7 +106,7 @@ fn own_names(turn: &Turn, scope: &Scope) -> Result<Vec<String>, ExpressionError>
 pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) -> Result<Request, Fault> {
     let plan = turn.plan.as_deref().unwrap_or(&stream.request);
     let values = values(plan, turn);
-    let scope = names(stream, plan, scope, turn, &values);
+    let scope = names(stream, plan, scope, turn, &values, inner.clock.now())?;
     let load = load(inner, stream, &scope)?;
     let mut headers = headers(inner, stream, &scope)?;
     let auth = stream.auth.as_ref().unwrap_or(&inner.connector.manifest().http.auth);
@@ -119,8 +136,12 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
         query::without(given, &own)
     } else {
         let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
-        let mut url = inner.base.clone();
-        url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), path.fill_path(&scope)?));
+        let base = plan.base_url.as_ref().and_then(|own| inner.bases.get(own)).unwrap_or(&inner.base);
+        let (mut url, path) = (base.clone(), path.fill_path(&scope)?);
+        // Without a path the base is the whole address, with its last slash.
+        if !path.is_empty() {
+            url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        }
         url
     };
     let style = plan.query.as_ref().unwrap_or(&inner.connector.manifest().http.query);

@@ -74,6 +74,8 @@ impl Request {
 #[derive(Debug)]
 pub(crate) struct TransportOptions<'a> {
     pub(crate) base: &'a Url,
+    /// Where the paths of streams start that have a `base_url` of their own.
+    pub(crate) own_bases: &'a [Url],
     pub(crate) other_origins: &'a [Url],
     pub(crate) allow_private: &'a [String],
     /// Where requests go through, when the project says so.
@@ -113,8 +115,9 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(options: TransportOptions<'_>) -> Result<Self, Fault> {
-        let pins = Pins::new(options.base, options.other_origins, options.allow_private);
-        let named = std::iter::once(options.base).chain(options.other_origins).chain(options.login_urls);
+        let pins = Pins::new(options.base, options.own_bases, options.other_origins, options.allow_private);
+        let bases = std::iter::once(options.base).chain(options.own_bases);
+        let named = bases.chain(options.other_origins).chain(options.login_urls);
         let listed = named.filter(|url| pins.is_listed_private(url));
         let allowed_hosts: Vec<String> = listed.filter_map(Url::host_str).map(str::to_owned).collect();
         let proxy = options.proxy.map(proxy_to).transpose()?;
@@ -259,7 +262,9 @@ impl Transport {
             prepared.set_header(name, value)?;
         }
         if let Some((content_type, body)) = &request.body {
-            prepared.set_header("content-type", content_type)?;
+            if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                prepared.set_header("content-type", content_type)?;
+            }
             prepared.body = body.clone();
         }
         let mut client = &self.client;

@@ -8,15 +8,18 @@ use url::{Origin, Url};
 #[derive(Clone, Debug)]
 pub(crate) struct Pins {
     base: Origin,
+    /// Origins of streams that have a `base_url` of their own.
+    own: Vec<Origin>,
     others: Vec<Origin>,
     /// `host:port` of private addresses that the project lists.
     private: Vec<String>,
 }
 
 impl Pins {
-    pub(crate) fn new(base: &Url, others: &[Url], private: &[String]) -> Self {
+    pub(crate) fn new(base: &Url, own: &[Url], others: &[Url], private: &[String]) -> Self {
         Self {
             base: base.origin(),
+            own: own.iter().map(Url::origin).collect(),
             others: others.iter().map(Url::origin).collect(),
             private: private.iter().map(|entry| entry.to_ascii_lowercase()).collect(),
         }
@@ -25,12 +28,13 @@ impl Pins {
     /// Whether a request may go there.
     pub(crate) fn allows(&self, url: &Url) -> bool {
         let origin = url.origin();
-        origin.is_tuple() && (origin == self.base || self.others.contains(&origin))
+        origin.is_tuple() && (origin == self.base || self.own.contains(&origin) || self.others.contains(&origin))
     }
 
-    /// Whether the credential may go there: only to the connector's own origin.
+    /// Whether the credential may go there: only to origins that the manifest calls its own.
     pub(crate) fn takes_credential(&self, url: &Url) -> bool {
-        url.origin() == self.base
+        let origin = url.origin();
+        origin == self.base || self.own.contains(&origin)
     }
 
     /// Whether the project lists this host and port as private and fine.
@@ -56,7 +60,7 @@ mod tests {
 
     #[test]
     fn refuses_another_scheme_host_or_port_unless_named() {
-        let pins = Pins::new(&url("https://api.x.com/v1"), &[url("https://files.x.com")], &["127.0.0.1:8001".into()]);
+        let pins = Pins::new(&url("https://api.x.com/v1"), &[], &[url("https://files.x.com")], &["127.0.0.1:8001".into()]);
         for text in [
             "http://api.x.com/v1",
             "https://x.com",

@@ -168,7 +168,9 @@ fn errata(manifest: &Manifest, stream: &str) -> Vec<(String, String)> {
 
 fn records(manifest: &RecordsManifest) -> Option<RecordsFact> {
     match manifest {
-        RecordsManifest::List(pointer) => Some(RecordsFact { pointer: pointer.clone(), is_each: false }),
+        RecordsManifest::List(pointer) | RecordsManifest::Found(pointer) => {
+            Some(RecordsFact { pointer: pointer.clone(), is_each: false })
+        }
         RecordsManifest::Each(each) => Some(RecordsFact { pointer: each.at.clone(), is_each: true }),
         RecordsManifest::Table(_) | RecordsManifest::Zip(_) => None,
     }
@@ -274,7 +276,7 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
             }
         }
         // What a text or a query says is no parameter that a description names.
-        Some(BodyManifest::Text(_) | BodyManifest::Graphql(_)) | None => {}
+        Some(BodyManifest::Text(_) | BodyManifest::Graphql(_) | BodyManifest::Computed(_)) | None => {}
     }
     for (name, value) in manifest.http.headers.iter().chain(request.headers.iter()) {
         if !UNLISTED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
