@@ -18,6 +18,7 @@ pub mod docs;
 pub mod draft;
 mod error;
 pub mod expression;
+pub mod import;
 pub mod jobs;
 mod library;
 pub mod limits;

@@ -21,6 +21,8 @@ pub enum Words {
     Template(Template),
     /// `{ text: … }`: a text as it stands.
     Text(String),
+    /// `{ first: […] }`: the first of these settings that is given.
+    First(Vec<String>),
 }
 
 impl Words {
@@ -30,6 +32,7 @@ impl Words {
             Self::Name(name) => vec![name],
             Self::Template(template) => template.names().collect(),
             Self::Text(_) => Vec::new(),
+            Self::First(names) => names.iter().map(String::as_str).collect(),
         }
     }
 
@@ -40,9 +43,10 @@ impl Words {
 }
 
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AsItStands {
-    text: String,
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Text(String),
+    First(Vec<String>),
 }
 
 struct WordsVisitor;
@@ -51,7 +55,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
     type Value = Words;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a setting, a text such as `{email}/token`, or `{ text: … }`")
+        f.write_str("the name of a setting, a text such as `{email}/token`, `{ text: … }` or `{ first: […] }`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
@@ -65,7 +69,10 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Words, A::Error> {
-        AsItStands::deserialize(MapAccessDeserializer::new(map)).map(|words| Words::Text(words.text))
+        Ok(match Said::deserialize(MapAccessDeserializer::new(map))? {
+            Said::Text(text) => Words::Text(text),
+            Said::First(names) => Words::First(names),
+        })
     }
 }
 
@@ -85,6 +92,9 @@ impl JsonSchema for Words {
             { "type": "string", "description": "The name of a setting, or a text such as {email}/token" },
             { "type": "object", "additionalProperties": false, "required": ["text"],
               "properties": { "text": { "type": "string" } }, "description": "A text as it stands" },
+            { "type": "object", "additionalProperties": false, "required": ["first"],
+              "properties": { "first": { "type": "array", "items": { "type": "string" } } },
+              "description": "The first of these settings that is given" },
         ] })
     }
 }

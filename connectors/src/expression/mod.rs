@@ -269,6 +269,15 @@ impl JsonSchema for ValueManifest {
     }
 }
 
+/// The value of an expression that names nothing.
+pub(crate) fn literal_json(text: &str) -> Option<Value> {
+    let expression = Expression::parse(text).ok()?;
+    if !expression.names().is_empty() {
+        return None;
+    }
+    expression.evaluate_with(&Value::Object(serde_json::Map::new())).ok()
+}
+
 /// The value without the fields of its objects that are null.
 pub(crate) fn without_nulls(value: Value) -> Value {
     match value {

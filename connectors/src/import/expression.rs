@@ -60,6 +60,21 @@ impl Code {
         Self { text: text.into(), kind, is_atom: true, name: None }
     }
 
+    /// A list of expressions.
+    pub(super) fn of_list(items: &[String]) -> Self {
+        Self::atom(format!("[{}]", items.join(", ")), Kind::List)
+    }
+
+    /// An object of names in quotes with expressions.
+    pub(super) fn of_map(fields: &[String]) -> Self {
+        Self::atom(format!("{{{}}}", fields.join(", ")), Kind::Any)
+    }
+
+    /// A name that is always there.
+    pub(super) fn of_name(name: &str) -> Self {
+        named(name)
+    }
+
     /// In parentheses, where it needs them.
     pub(super) fn tight(&self) -> String {
         if self.is_atom { self.text.clone() } else { format!("({})", self.text) }
