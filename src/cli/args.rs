@@ -213,6 +213,12 @@ pub enum ConnectorsCommand {
     Verify(VerifyArgs),
     /// A manifest from an API description; what was guessed is marked
     Draft(DraftArgs),
+    /// A manifest of another tool as one of ours; what has no counterpart is named with its line
+    Import {
+        /// What to import.
+        #[command(subcommand)]
+        format: ImportCommand,
+    },
     /// A page about a connector, or the index of all
     Docs {
         /// Its name, or the path of a file; the index when absent
@@ -332,6 +338,26 @@ pub struct DraftArgs {
     /// The document's title, where the file holds several
     #[arg(long, value_name = "TITLE")]
     pub document: Option<String>,
+    /// The file to write; stdout when absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `connectors import …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImportCommand {
+    /// A low-code manifest of Airbyte
+    Airbyte(ImportArgs),
+}
+
+/// `connectors import airbyte`
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// The low-code manifest
+    pub file: PathBuf,
+    /// The connector's name; that of the file's folder when absent
+    #[arg(long)]
+    pub name: Option<String>,
     /// The file to write; stdout when absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! `headwater connectors verify|draft|docs|new|schema`: the tools that hold manifests against what vendors publish.
+//! `headwater connectors verify|draft|import|docs|new|schema`: the tools that hold manifests against what vendors publish, and make them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwater_connectors::description::Description;
 use headwater_connectors::docs::{index, page, skeleton};
 use headwater_connectors::draft::{DraftOptions, draft};
+use headwater_connectors::import::import_airbyte;
 use headwater_connectors::manifest::json_schema;
 use headwater_connectors::verify::{Evidence, VerifiedAll, drift, verify, verify_all};
 use headwater_connectors::{Connector, Library};
@@ -13,7 +14,7 @@ use headwater_contract::ErrorKind;
 use serde_json::json;
 
 use crate::cli::Desk;
-use crate::cli::args::{DraftArgs, VerifyArgs};
+use crate::cli::args::{DraftArgs, ImportArgs, VerifyArgs};
 use crate::cli::failure::{Ended, Failure};
 use crate::project::ProjectError;
 
@@ -80,6 +81,25 @@ pub(crate) fn draft_one(desk: &Desk, args: &DraftArgs) -> Ended {
         made.to_confirm
     ));
     Ok(0)
+}
+
+/// The exit code says that something has no counterpart, as does the report; what came out of the rest is written all the same.
+pub(crate) fn import_one(desk: &Desk, args: &ImportArgs) -> Ended {
+    let text = fs_err::read_to_string(desk.environment.folder.join(&args.file)).map_err(ProjectError::from)?;
+    let made = import_airbyte(&text, &args.file.display().to_string(), args.name.as_deref())?;
+    if let Some(out) = &args.out {
+        write_new(desk, out, &made.text)?;
+    }
+    if desk.output.is_json() {
+        let value = json!({ "name": made.name, "streams": made.streams, "manifest": made.text, "report": made.report });
+        desk.output.data(&value, String::new);
+    } else {
+        if args.out.is_none() {
+            desk.output.line(made.text.trim_end());
+        }
+        desk.output.note(&made.report);
+    }
+    Ok(if made.is_partial() { ErrorKind::Config.exit_code() } else { 0 })
 }
 
 pub(crate) fn docs(desk: &Desk, library: &Library, name: Option<&str>, out: Option<&Path>) -> Ended {

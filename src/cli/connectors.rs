@@ -10,7 +10,7 @@ use headwater_contract::ErrorKind;
 use serde_json::json;
 
 use crate::cli::Desk;
-use crate::cli::args::ConnectorsCommand;
+use crate::cli::args::{ConnectorsCommand, ImportCommand};
 use crate::cli::connector_tools;
 use crate::cli::failure::Ended;
 use crate::cli::output::table;
@@ -25,6 +25,7 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
         ConnectorsCommand::Lint { name, spec } => lint_one_or_all(desk, &library, name.as_deref(), spec.as_deref()),
         ConnectorsCommand::Verify(args) => connector_tools::verify_one_or_all(desk, &library, args),
         ConnectorsCommand::Draft(args) => connector_tools::draft_one(desk, args),
+        ConnectorsCommand::Import { format: ImportCommand::Airbyte(args) } => connector_tools::import_one(desk, args),
         ConnectorsCommand::Docs { name, out } => connector_tools::docs(desk, &library, name.as_deref(), out.as_deref()),
         ConnectorsCommand::New { name } => connector_tools::new(desk, name),
         // What looks at a source needs a project, and is done before.

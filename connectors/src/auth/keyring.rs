@@ -67,7 +67,9 @@ impl Keyring {
             Words::Name(name) => Ok(self.get(name)),
             Words::Template(template) => self.fill(template).map(Some),
             Words::Text(text) => Ok(Some(Secret::new(text.clone()))),
-            Words::First(names) => Ok(names.iter().find_map(|name| self.get(name).filter(|found| !found.expose().is_empty()))),
+            Words::First(names) => {
+                Ok(names.iter().find_map(|name| self.get(name).filter(|found| !found.expose().is_empty())))
+            }
         }
     }
 

@@ -99,7 +99,9 @@ fn hex(bytes: &[u8]) -> String {
 /// An instant from a text as ISO 8601 writes it, in UTC without an offset, or from seconds since 1970.
 fn instant_in(value: &minijinja::Value) -> Result<String, Error> {
     if let Ok(seconds) = f64::try_from(value.clone()) {
-        let at = DateTime::from_timestamp_micros((seconds * 1e6).round() as i64);
+        // A number beyond all instants has no such text.
+        let micros = format!("{:.0}", seconds * 1e6).parse().ok();
+        let at = micros.and_then(DateTime::from_timestamp_micros);
         return at.map(rfc3339).ok_or_else(|| failed(format!("`{value}` is no instant")));
     }
     let text = value.as_str().unwrap_or_default().trim();

@@ -288,7 +288,22 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_literals_stay_as_they_are() {
-        for given in ["00123", "1-2", "2024-01-01", "abc", "", "True story", "[1", "nan", "1__0", "'a", "a'b'", "1 2", "Infinity", "5d"] {
+        for given in [
+            "00123",
+            "1-2",
+            "2024-01-01",
+            "abc",
+            "",
+            "True story",
+            "[1",
+            "nan",
+            "1__0",
+            "'a",
+            "a'b'",
+            "1 2",
+            "Infinity",
+            "5d",
+        ] {
             assert_eq!(literal(&Value::from(given)).as_str(), Some(given), "{given}");
         }
     }

@@ -13,7 +13,7 @@ pub(super) fn auth(convert: &mut Convert<'_>, node: Option<&Value>) -> Option<Va
     let node = node?;
     match kind(node) {
         "NoAuth" | "" => None,
-        "BearerAuthenticator" => Some(json!({ "bearer": words(convert, node, "api_token")? })),
+        "BearerAuthenticator" => Some(json!({ "bearer": secret(convert, node, "api_token")? })),
         "BasicHttpAuthenticator" => basic(convert, node),
         "ApiKeyAuthenticator" => api_key(convert, node),
         "OAuthAuthenticator" => oauth(convert, node),
@@ -41,6 +41,18 @@ fn words(convert: &mut Convert<'_>, node: &Value, key: &str) -> Option<Value> {
         Some(Value::Null) | None => Some(json!({ "text": "" })),
         Some(other) => Some(json!({ "text": other.to_string() })),
     }
+}
+
+/// The text of a field that is a credential, whatever the specification says of its settings.
+fn secret(convert: &mut Convert<'_>, node: &Value, key: &str) -> Option<Value> {
+    let words = words(convert, node, key)?;
+    let mut names = Vec::new();
+    setting_names(&words, &mut names);
+    for setting in convert.settings.all.iter_mut().filter(|setting| names.contains(&setting.name)) {
+        setting.is_secret = true;
+        setting.default = None;
+    }
+    Some(words)
 }
 
 /// A template in words that may hold secrets.
@@ -142,7 +154,7 @@ fn basic(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
 pub(super) fn placed(target: &Target, value: Value) -> Value {
     match target {
         Target::Header(name) => json!({ "header": { "name": name, "value": value } }),
-        Target::Query(name) => json!({ "query": { "param": name, "value": value } }),
+        Target::Query(name) | Target::Named(name) => json!({ "query": { "param": name, "value": value } }),
         Target::Json(pointer) => json!({ "body": { "field": pointer, "value": value } }),
         Target::Form(name) => json!({ "body": { "field": name, "value": value } }),
     }
@@ -180,12 +192,13 @@ fn login_value(convert: &mut Convert<'_>, node: &Value, value: &Value) -> Option
     match template_words(convert, node, template) {
         Some(Value::String(name)) if !name.contains('{') => return Some(format!("{{{name}}}").into()),
         Some(Value::String(text)) => return Some(text.into()),
-        Some(words) if words.get("text").is_some_and(|text| !super::tree::text(Some(text)).contains(['{', '}'])) => {
+        Some(words) if words.get("text").is_some_and(|words| !text(Some(words)).contains(['{', '}'])) => {
             return words.get("text").cloned();
         }
         _ => {}
     }
-    let code = convert.translate(node, &Names::default(), Place::Request, |translator| translator.as_text(template)).ok()?;
+    let code =
+        convert.translate(node, &Names::default(), Place::Request, |translator| translator.as_text(template)).ok()?;
     Some(json!({ "expression": code.text }))
 }
 
@@ -217,7 +230,7 @@ fn login_json(convert: &mut Convert<'_>, node: &Value, value: &Value) -> Option<
 fn oauth(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
     let endpoint = text(node.get("token_refresh_endpoint")).to_owned();
     if endpoint.is_empty() {
-        return Some(json!({ "bearer": words(convert, node, "access_token_value")? }));
+        return Some(json!({ "bearer": secret(convert, node, "access_token_value")? }));
     }
     let Some(token_url) = url(convert, node, &endpoint) else {
         convert.notes.impossible(node, format!("the address of a token: `{endpoint}`"));
@@ -237,14 +250,15 @@ fn oauth(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
         }
     } else if grant == "refresh_token" || text(node.get("refresh_token")) != "" {
         let token = if text(node.get("refresh_token")).is_empty() {
-            let path = component(node, "refresh_token_updater").and_then(|updater| updater.get("refresh_token_config_path"));
+            let path =
+                component(node, "refresh_token_updater").and_then(|updater| updater.get("refresh_token_config_path"));
             let path: Vec<String> = match path.and_then(Value::as_array) {
                 Some(path) => path.iter().map(super::settings::plain_text).collect(),
                 None => vec!["credentials".to_owned(), "refresh_token".to_owned()],
             };
             convert.settings.find(&path).name.clone().into()
         } else {
-            words(convert, node, "refresh_token")?
+            secret(convert, node, "refresh_token")?
         };
         out.insert("grant".to_owned(), json!({ "refresh_token": token }));
         if grant != "refresh_token" {
@@ -268,7 +282,7 @@ fn client(convert: &mut Convert<'_>, node: &Value, out: &mut Map<String, Value>)
         let mut client = Map::new();
         client.insert("id".to_owned(), words(convert, node, "client_id")?);
         if !text(node.get("client_secret")).is_empty() {
-            client.insert("secret".to_owned(), words(convert, node, "client_secret")?);
+            client.insert("secret".to_owned(), secret(convert, node, "client_secret")?);
         }
         out.insert("client".to_owned(), Value::Object(client));
     }
@@ -287,7 +301,9 @@ fn client(convert: &mut Convert<'_>, node: &Value, out: &mut Map<String, Value>)
             let fields = [("client_id", "id"), ("client_secret", "secret")];
             let fields: Map<String, Value> = fields
                 .iter()
-                .filter_map(|(name, key)| Some(((*name).to_owned(), Value::from(format!("{{{}}}", client.get(*key)?.as_str()?)))))
+                .filter_map(|(name, key)| {
+                    Some(((*name).to_owned(), Value::from(format!("{{{}}}", client.get(*key)?.as_str()?))))
+                })
                 .collect();
             out.insert("fields".to_owned(), Value::Object(fields));
         } else {
@@ -388,9 +404,8 @@ fn login_step(convert: &mut Convert<'_>, requester: &Value, take: Value) -> Opti
     }
     if method != "get" {
         let body = component(requester, "request_body");
-        let json = component(requester, "request_body_json").or_else(|| {
-            body.filter(|body| kind(body) == "RequestBodyJsonObject").and_then(|body| body.get("value"))
-        });
+        let json = component(requester, "request_body_json")
+            .or_else(|| body.filter(|body| kind(body) == "RequestBodyJsonObject").and_then(|body| body.get("value")));
         let form = component(requester, "request_body_data").or_else(|| {
             body.filter(|body| kind(body) == "RequestBodyUrlEncodedForm").and_then(|body| body.get("value"))
         });
@@ -473,10 +488,9 @@ fn jwt_settings(convert: &mut Convert<'_>, node: &Value) -> Option<Map<String, V
     out.insert("algorithm".to_owned(), text(node.get("algorithm")).into());
     out.insert("key".to_owned(), words(convert, node, "secret_key")?);
     let (mut claims, mut header) = (Map::new(), Map::new());
-    for (holder, own, into) in [
-        ("jwt_payload", "additional_jwt_payload", &mut claims),
-        ("jwt_headers", "additional_jwt_headers", &mut header),
-    ] {
+    for (holder, own, into) in
+        [("jwt_payload", "additional_jwt_payload", &mut claims), ("jwt_headers", "additional_jwt_headers", &mut header)]
+    {
         for key in [own, holder] {
             let fields = node.get(key).cloned().unwrap_or_default();
             for (name, value) in tree::fields(&fields).filter(|(name, _)| *name != "type") {

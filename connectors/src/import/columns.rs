@@ -45,10 +45,15 @@ pub(super) fn columns(properties: &Map<String, Value>, key: &[Key], window: Opti
             if !is_key {
                 fields.insert("nullable".to_owned(), true.into());
             }
-            match formats {
-                Value::Array(formats) if formats.is_empty() => {}
-                formats => {
-                    fields.insert("formats".to_owned(), formats);
+            // One format only says how a time is read; several would write it anew.
+            match formats.as_array().map(Vec::as_slice) {
+                Some([]) | None => {}
+                Some(several) if several.contains(&"rfc3339".into()) => {}
+                Some([one, ..]) if *one == "unix_micros" => {
+                    fields.insert("formats".to_owned(), json!([one]));
+                }
+                Some([one, ..]) => {
+                    fields.insert("format".to_owned(), one.clone());
                 }
             }
             if let Some(path) = columns.get(field).and_then(|column| column.get("path")) {

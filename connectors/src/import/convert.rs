@@ -22,14 +22,40 @@ pub(super) const BOUNDS: [&str; 2] = ["start_time", "end_time"];
 pub(super) const TOKEN: &str = "page_token";
 /// Names that requests know already.
 const TAKEN: [&str; 11] = [
-    "from", "until", "now", "field", "columns", "selection", "host", "start_time", "end_time", "page_token", "session_token",
+    "from",
+    "until",
+    "now",
+    "field",
+    "columns",
+    "selection",
+    "host",
+    "start_time",
+    "end_time",
+    "page_token",
+    "session_token",
 ];
 /// Deepest chain of parents.
 const DEPTH_MAX: usize = 8;
 /// What decides which requests are sent and what is taken of their answers.
 const REQUEST_KEYS: [&str; 18] = [
-    "base_url", "method", "path", "values", "params", "headers", "body", "errors", "auth", "slices", "parent", "records",
-    "decoding", "shape", "pagination", "page_size", "window", "job",
+    "base_url",
+    "method",
+    "path",
+    "values",
+    "params",
+    "headers",
+    "body",
+    "errors",
+    "auth",
+    "slices",
+    "parent",
+    "records",
+    "decoding",
+    "shape",
+    "pagination",
+    "page_size",
+    "window",
+    "job",
 ];
 
 /// A stream that was converted.
@@ -91,7 +117,9 @@ impl<'a> Convert<'a> {
         match kind(stream) {
             "ConditionalStreams" => {
                 let condition = text(stream.get("condition")).to_owned();
-                let code = self.translate(stream, &Names::default(), Place::Request, |translator| translator.as_condition(&condition));
+                let code = self.translate(stream, &Names::default(), Place::Request, |translator| {
+                    translator.as_condition(&condition)
+                });
                 match code {
                     Ok(code) => {
                         for inner in stream.get("streams").and_then(Value::as_array).into_iter().flatten() {
@@ -102,7 +130,10 @@ impl<'a> Convert<'a> {
                 }
             }
             "StateDelegatingStream" => {
-                self.notes.approximated(stream, "a stream that begins as another one: its incremental form is read from the start");
+                self.notes.approximated(
+                    stream,
+                    "a stream that begins as another one: its incremental form is read from the start",
+                );
                 if let Some(inner) = component(stream, "incremental_stream") {
                     self.list(inner, when);
                 }
@@ -120,16 +151,19 @@ impl<'a> Convert<'a> {
     pub(super) fn all(&mut self) {
         for (stream, when) in self.streams.clone() {
             let original = self.original_name(stream);
-            if let Err(reason) = self.top(&original) {
-                let _noted = reason;
-            }
-            if let (Some(when), Some(made)) = (when, self.made.iter_mut().find(|made| made.original == original && !made.is_internal)) {
+            // What is wrong with a stream is noted where it stands.
+            self.top(&original).ok();
+            if let (Some(when), Some(made)) =
+                (when, self.made.iter_mut().find(|made| made.original == original && !made.is_internal))
+            {
                 made.fields.insert("when".to_owned(), when.into());
             }
         }
         // What the original says first stands first, and parents that are nobody's own behind them.
         let order: Vec<String> = self.streams.clone().iter().map(|(stream, _)| self.original_name(stream)).collect();
-        let place = |made: &Made| (made.is_internal, order.iter().position(|name| *name == made.original).unwrap_or(usize::MAX));
+        let place = |made: &Made| {
+            (made.is_internal, order.iter().position(|name| *name == made.original).unwrap_or(usize::MAX))
+        };
         self.made.sort_by_key(place);
     }
 
@@ -226,30 +260,16 @@ impl<'a> Convert<'a> {
     }
 
     fn fill(&mut self, stream: &Value, depth: usize, made: &mut Made) -> Result<(), String> {
-        if !matches!(kind(stream), "DeclarativeStream" | "") {
-            self.custom(stream, kind(stream), "a stream");
-            return Err(String::new());
-        }
-        let retriever = component(stream, "retriever").ok_or("a stream without a retriever")?;
-        let is_async = kind(retriever) == "AsyncRetriever";
-        if !is_async && !matches!(kind(retriever), "SimpleRetriever" | "") {
-            self.custom(retriever, kind(retriever), "a retriever");
-            return Err(String::new());
-        }
-        let requester = component(retriever, if is_async { "creation_requester" } else { "requester" });
-        let requester = requester.ok_or("a stream without a requester")?;
-        if !matches!(kind(requester), "HttpRequester" | "") || requester.get("class_name").is_some() {
-            self.custom(requester, kind(requester), "a requester");
-            return Err(String::new());
-        }
+        let (retriever, requester) = self.known_parts(stream)?;
         made.routing = slices::routing(self, retriever, depth)?;
         let selector = component(retriever, "record_selector").cloned().unwrap_or(Value::Null);
-        let mut names = Names { partition: made.routing.partition.clone(), records: self.records_path(&selector), ..Names::default() };
+        let mut names = Names {
+            partition: made.routing.partition.clone(),
+            records: self.records_path(&selector),
+            ..Names::default()
+        };
         let sync = component(stream, "incremental_sync");
         let mut windowing = self.window(stream, sync, requester, &mut names);
-        if is_async {
-            return Err("an export that is ordered, awaited and downloaded".to_owned());
-        }
         if paging::names_token(requester) {
             names.token = Some(TOKEN.to_owned());
         }
@@ -261,6 +281,9 @@ impl<'a> Convert<'a> {
         let paging = paging::paging(self, retriever, requester, &names);
         if paging.needs_form {
             request.form.get_or_insert_default();
+        }
+        if let Some(value) = paging.nameless.last() {
+            request.params.insert(String::new(), value.clone());
         }
         if let Some((target, template)) = &paging.computed_size {
             request::put(self, requester, &names, target.clone(), &Value::from(template.as_str()), &mut request);
@@ -289,7 +312,10 @@ impl<'a> Convert<'a> {
                 made.fields.insert("page_size".to_owned(), size);
             }
             if is_counted {
-                made.fields.insert("best_effort".to_owned(), "pages of a list that changes while it is read can lose rows".into());
+                made.fields.insert(
+                    "best_effort".to_owned(),
+                    "pages of a list that changes while it is read can lose rows".into(),
+                );
             }
         } else if let Some(size) = paging.page_size {
             made.fields.insert("page_size".to_owned(), size);
@@ -298,8 +324,36 @@ impl<'a> Convert<'a> {
         Ok(())
     }
 
+    /// The retriever and requester of a stream, where both are of kinds that we know.
+    fn known_parts<'s>(&mut self, stream: &'s Value) -> Result<(&'s Value, &'s Value), String> {
+        if !matches!(kind(stream), "DeclarativeStream" | "") {
+            self.custom(stream, kind(stream), "a stream");
+            return Err(String::new());
+        }
+        let retriever = component(stream, "retriever").ok_or("a stream without a retriever")?;
+        if kind(retriever) == "AsyncRetriever" {
+            return Err("an export that is ordered, awaited and downloaded".to_owned());
+        }
+        if !matches!(kind(retriever), "SimpleRetriever" | "") {
+            self.custom(retriever, kind(retriever), "a retriever");
+            return Err(String::new());
+        }
+        let requester = component(retriever, "requester").ok_or("a stream without a requester")?;
+        if !matches!(kind(requester), "HttpRequester" | "") || requester.get("class_name").is_some() {
+            self.custom(requester, kind(requester), "a requester");
+            return Err(String::new());
+        }
+        Ok((retriever, requester))
+    }
+
     /// The window of a stream, where it has one.
-    fn window(&mut self, stream: &Value, sync: Option<&Value>, requester: &Value, names: &mut Names) -> Option<Windowing> {
+    fn window(
+        &mut self,
+        stream: &Value,
+        sync: Option<&Value>,
+        requester: &Value,
+        names: &mut Names,
+    ) -> Option<Windowing> {
         let sync = sync?;
         if !window::is_by_time(sync) {
             if kind(sync) != "IncrementingCountCursor" {
@@ -310,17 +364,16 @@ impl<'a> Convert<'a> {
         let cursor = window::look(self, stream, sync);
         let feed = window::feed(sync);
         if !cursor.is_used && feed.is_none() {
-            self.notes.converted(sync, "a cursor that no request sends: the stream is read as a whole each time, as it was");
+            self.notes
+                .converted(sync, "a cursor that no request sends: the stream is read as a whole each time, as it was");
             return None;
         }
         let mut windowing = window::windowing(self, sync, requester, &cursor)?;
         if let (false, Some(feed)) = (cursor.is_used, feed) {
             windowing.fed(feed);
         }
-        names.bounds = BTreeMap::from([
-            (cursor.start_name, BOUNDS[0].to_owned()),
-            (cursor.end_name, BOUNDS[1].to_owned()),
-        ]);
+        names.bounds =
+            BTreeMap::from([(cursor.start_name, BOUNDS[0].to_owned()), (cursor.end_name, BOUNDS[1].to_owned())]);
         Some(windowing)
     }
 
@@ -397,9 +450,11 @@ impl<'a> Convert<'a> {
             }
             _ => Vec::new(),
         };
-        let decoder = component(retriever, "decoder").or_else(|| extractor.and_then(|extractor| component(extractor, "decoder")));
+        let decoder =
+            component(retriever, "decoder").or_else(|| extractor.and_then(|extractor| component(extractor, "decoder")));
         let decoding = decoder.map(|decoder| self.decoding(decoder)).transpose()?.flatten();
-        let has_path = decoding.as_ref().is_none_or(|steps| steps.last().is_some_and(|last| *last == "json" || *last == "xml"));
+        let has_path =
+            decoding.as_ref().is_none_or(|steps| steps.last().is_some_and(|last| *last == "json" || *last == "xml"));
         if has_path {
             made.fields.insert("records".to_owned(), json!({ "found": shape::pointer(&path) }));
         } else if !path.is_empty() {
@@ -429,7 +484,8 @@ impl<'a> Convert<'a> {
             "CsvDecoder" | "CsvParser" => {
                 let delimiter = self.constant_text(decoder, "delimiter").unwrap_or_else(|| ",".to_owned());
                 let delimiter = if delimiter == "\\t" { "\t".to_owned() } else { delimiter };
-                let csv: Value = if delimiter == "," { "csv".into() } else { json!({ "csv": { "delimiter": delimiter } }) };
+                let csv: Value =
+                    if delimiter == "," { "csv".into() } else { json!({ "csv": { "delimiter": delimiter } }) };
                 let charset = text(decoder.get("encoding")).to_ascii_lowercase();
                 if charset.is_empty() || charset.starts_with("utf-8") || charset == "utf8" {
                     vec![csv]
@@ -454,7 +510,10 @@ impl<'a> Convert<'a> {
     fn normalise(&mut self, selector: &Value) {
         match selector.get("schema_normalization") {
             Some(Value::String(kind)) if kind == "Default" => {
-                self.notes.approximated(selector, "values are made to fit their columns when they land, and not in the record");
+                self.notes.approximated(
+                    selector,
+                    "values are made to fit their columns when they land, and not in the record",
+                );
             }
             Some(node @ Value::Object(_)) => self.custom(node, kind(node), "a normalisation"),
             _ => {}
@@ -485,7 +544,8 @@ impl<'a> Convert<'a> {
                 made.fields.insert("may_be_empty".to_owned(), true.into());
             }
         }
-        made.fields.insert("deletes".to_owned(), remarked("none", "confirm: the original does not look for deleted rows"));
+        made.fields
+            .insert("deletes".to_owned(), remarked("none", "confirm: the original does not look for deleted rows"));
         let window = windowing.map(|windowing| (windowing.field.as_str(), Value::Array(windowing.formats.clone())));
         made.fields.insert("columns".to_owned(), columns::columns(&properties, &key, window));
         let title = made.original.replace(['_', '-'], " ");
@@ -508,7 +568,13 @@ impl<'a> Convert<'a> {
     }
 
     /// Translates one expression of a component.
-    pub(super) fn translate_ast(&mut self, node: &Value, names: &Names, place: Place, ast: &Ast) -> Result<Code, String> {
+    pub(super) fn translate_ast(
+        &mut self,
+        node: &Value,
+        names: &Names,
+        place: Place,
+        ast: &Ast,
+    ) -> Result<Code, String> {
         self.translate(node, names, place, |translator| translator.code(ast))
     }
 

@@ -180,7 +180,9 @@ pub(super) fn span(seconds: f64) -> String {
     if millis == 0 {
         return "0".to_owned();
     }
-    for (unit, length) in [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000), ("millisecond", 1)] {
+    for (unit, length) in
+        [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000), ("millisecond", 1)]
+    {
         if millis.is_multiple_of(length) {
             let count = millis / length;
             return format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
@@ -197,10 +199,13 @@ pub(super) fn limits(convert: &mut Convert<'_>, budget: Option<&Value>) -> Optio
         let path = policy.get("matchers").and_then(Value::as_array).and_then(|matchers| matchers.first());
         let path = path.map(|matcher| text(matcher.get("url_path_pattern")).to_owned()).filter(|path| !path.is_empty());
         let mut add = |requests: Option<f64>, interval: &str| {
-            let (Some(requests), Some((months, seconds))) = (requests, super::expression::duration(interval)) else { return };
+            let (Some(requests), Some((months, seconds))) = (requests, super::expression::duration(interval)) else {
+                return;
+            };
             let seconds = seconds + months * 30 * 86_400;
             let requests = format!("{requests:.0}").parse::<u32>().unwrap_or(1).max(1);
-            let mut limit = json!({ "requests": requests, "per": span(f64::from(u32::try_from(seconds).unwrap_or(1).max(1))) });
+            let mut limit =
+                json!({ "requests": requests, "per": span(f64::from(u32::try_from(seconds).unwrap_or(1).max(1))) });
             if let (Some(path), Value::Object(fields)) = (&path, &mut limit) {
                 fields.insert("path".to_owned(), path.clone().into());
             }

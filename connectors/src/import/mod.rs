@@ -31,6 +31,7 @@ use headwater_contract::{ErrorKind, Explain};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::connector::Connector;
 use crate::draft::{quoted, snake};
 use convert::{Convert, Made};
 
@@ -96,7 +97,9 @@ impl Explain for ImportError {
 
     fn place(&self) -> String {
         match self {
-            Self::Unreadable { file, .. } | Self::NotAManifest { file } | Self::NothingLeft { file, .. } => file.clone(),
+            Self::Unreadable { file, .. } | Self::NotAManifest { file } | Self::NothingLeft { file, .. } => {
+                file.clone()
+            }
         }
     }
 
@@ -138,6 +141,9 @@ pub fn import_airbyte(text: &str, origin: &str, name: Option<&str>) -> Result<Im
     let spec = tree::component(&root, "spec");
     let docs = spec.map(|spec| tree::text(spec.get("documentation_url"))).unwrap_or_default();
     let text = written(&name, docs, &convert, &kept, limits);
+    if let Err(error) = Connector::parse(&text, "the imported manifest") {
+        convert.notes.impossible(&root, format!("what came out of it is not complete: {error}"));
+    }
     let streams = kept.into_iter().filter(|made| !made.is_internal).map(|made| made.name).collect();
     Ok(Import { name, text, streams, report: convert.notes.report })
 }
@@ -153,11 +159,23 @@ fn connector_name(origin: &str) -> String {
 
 /// Keys that all streams may share.
 const SHARED: [&str; 13] = [
-    "docs", "method", "headers", "params", "errors", "records", "decoding", "pagination", "page_size", "start", "deletes",
-    "best_effort", "may_be_empty",
+    "docs",
+    "method",
+    "headers",
+    "params",
+    "errors",
+    "records",
+    "decoding",
+    "pagination",
+    "page_size",
+    "start",
+    "deletes",
+    "best_effort",
+    "may_be_empty",
 ];
 
-fn written(name: &str, docs: &str, convert: &Convert<'_>, kept: &[Made], limits: Option<Value>) -> String {
+/// The beginning of a manifest: who, and what a project must give.
+fn head(name: &str, docs: &str, settings: &Value) -> String {
     let mut text = format!(
         "# {name}: imported from a low-code manifest. Look at every `# confirm:`, then at what `lint` says.\nmanifest: 1\nconnector: {}\ntitle: {}\n",
         quoted(name),
@@ -167,11 +185,15 @@ fn written(name: &str, docs: &str, convert: &Convert<'_>, kept: &[Made], limits:
         "" => text.push_str("docs: \"\"  # confirm: the page that describes the API\n"),
         docs => text.push_str(&format!("docs: {}\n", quoted(docs))),
     }
-    let settings = convert.settings.write();
     if settings.as_object().is_some_and(|settings| !settings.is_empty()) {
         text.push_str("\nsettings:\n");
-        text.push_str(&write::block(&settings, 2));
+        text.push_str(&write::block(settings, 2));
     }
+    text
+}
+
+fn written(name: &str, docs: &str, convert: &Convert<'_>, kept: &[Made], limits: Option<Value>) -> String {
+    let mut text = head(name, docs, &convert.settings.write());
     let usual = |of: &dyn Fn(&Made) -> String| {
         let mut counts: Vec<(String, usize)> = Vec::new();
         for made in kept.iter().map(of).filter(|value| !value.is_empty()) {

@@ -16,6 +16,8 @@ pub(super) struct Paging {
     pub(super) page_size: Option<Value>,
     /// Where a size goes that is no number, and what it is.
     pub(super) computed_size: Option<(Target, String)>,
+    /// Values of the parameter without a name, of which the last counts.
+    pub(super) nameless: Vec<Value>,
     /// The form must be there, even if nothing else stands in it.
     pub(super) needs_form: bool,
 }
@@ -44,9 +46,32 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
     let Some(strategy) = component(paginator, "pagination_strategy") else { return paging };
     let size = size(convert, strategy, names);
     let size_target = component(paginator, "page_size_option").and_then(|option| convert.target(option, requester));
-    let token = component(paginator, "page_token_option");
-    let is_path = token.is_some_and(|option| kind(option) == "RequestPath");
-    let token = token.filter(|_| !is_path).and_then(|option| convert.target(option, requester));
+    let option = component(paginator, "page_token_option");
+    let is_path = option.is_some_and(|option| kind(option) == "RequestPath");
+    let token = option.filter(|_| !is_path).and_then(|option| convert.target(option, requester));
+    if option.is_some() && token.is_none() && !is_path && names.token.is_none() {
+        convert
+            .notes
+            .approximated(paginator, "pages whose token a request of this method never sends: one page is read");
+        return paging;
+    }
+    // A parameter without a name is no slot of ours, and is written beside the others.
+    let is_nameless = |target: &Target| matches!(target, Target::Query(name) if name.is_empty());
+    let token = match token {
+        Some(target) if is_nameless(&target) => {
+            let token = super::convert::TOKEN;
+            paging.nameless.push(json!({ "expression": format!("{token} or none") }));
+            Some(Target::Named(token.to_owned()))
+        }
+        other => other,
+    };
+    let size_target = match size_target {
+        Some(target) if is_nameless(&target) => {
+            paging.nameless.extend(size.number.map(Value::from));
+            None
+        }
+        other => other,
+    };
     paging.needs_form = [&size_target, &token].into_iter().flatten().any(|target| matches!(target, Target::Form(_)));
     let mut is_sent = false;
     if let Some(target) = size_target {
@@ -90,7 +115,8 @@ fn size(convert: &mut Convert<'_>, strategy: &Value, names: &Names) -> Size {
             Size { of_page: number.map(|number| number.to_string()), number, template: None }
         }
         Some(Value::String(template)) if !template.is_empty() => {
-            if let Some(number) = convert.constant(strategy, template).and_then(|text| text.trim().parse::<u64>().ok()) {
+            if let Some(number) = convert.constant(strategy, template).and_then(|text| text.trim().parse::<u64>().ok())
+            {
                 return Size { number: Some(number), of_page: Some(number.to_string()), template: None };
             }
             let code = convert.translate(strategy, names, Place::Page, |translator| translator.as_it_is(template));
@@ -255,7 +281,9 @@ fn seen(
             (Some("headers"), [name]) if !name.eq_ignore_ascii_case("link") => {
                 return Ok(Said::Plain(json!({ "header": name.to_ascii_lowercase() })));
             }
-            (Some("response"), texts) if !texts.is_empty() && !is_in_records && path.iter().skip(1).all(Value::is_string) => {
+            (Some("response"), texts)
+                if !texts.is_empty() && !is_in_records && path.iter().skip(1).all(Value::is_string) =>
+            {
                 return Ok(Said::Plain(plain_pointer(texts).into()));
             }
             (Some("last_record"), texts) if !texts.is_empty() => {
@@ -281,7 +309,13 @@ fn until(value: &Code, condition: Option<&Code>) -> String {
         Some(condition) => {
             let condition = condition.text.strip_prefix("not ").map_or_else(
                 || format!("not {}", condition.tight()),
-                |plain| if plain.contains(' ') && !plain.starts_with('(') { format!("not {}", condition.tight()) } else { plain.to_owned() },
+                |plain| {
+                    if plain.contains(' ') && !plain.starts_with('(') {
+                        format!("not {}", condition.tight())
+                    } else {
+                        plain.to_owned()
+                    }
+                },
             );
             format!("({} or none) if {condition} else none", value.tight())
         }
@@ -307,8 +341,10 @@ fn is_absence(ast: &Ast, path: &[Value]) -> bool {
         }
         Ast::Test(of, name, _) => is_it(of) && matches!(name.as_str(), "none" | "undefined" | "false"),
         Ast::Binary("==", left, right) => {
-            let is_nothing = |of: &Ast| matches!(of, Ast::Constant(Value::Null) | Ast::Constant(Value::Bool(false)))
-                || matches!(of, Ast::Constant(Value::String(text)) if text.is_empty());
+            let is_nothing = |of: &Ast| {
+                matches!(of, Ast::Constant(Value::Null) | Ast::Constant(Value::Bool(false)))
+                    || matches!(of, Ast::Constant(Value::String(text)) if text.is_empty())
+            };
             (is_it(left) && is_nothing(right)) || (is_it(right) && is_nothing(left))
         }
         _ => false,
@@ -326,7 +362,9 @@ pub(super) fn names_token(node: &Value) -> bool {
     match node {
         Value::String(template) => jinja::is_template(template) && template.contains("next_page_token"),
         Value::Array(items) => items.iter().any(names_token),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains("next_page_token") || names_token(value)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains("next_page_token") || names_token(value))
+        }
         _ => false,
     }
 }

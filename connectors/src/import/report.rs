@@ -69,7 +69,8 @@ impl fmt::Display for ImportReport {
         for part in &self.parts {
             writeln!(f, "{part}")?;
         }
-        let counts = [Outcome::Converted, Outcome::Approximated, Outcome::Impossible].map(|outcome| self.count(outcome));
+        let counts =
+            [Outcome::Converted, Outcome::Approximated, Outcome::Impossible].map(|outcome| self.count(outcome));
         let [converted, approximated, impossible] = counts;
         write!(f, "{converted} converted, {approximated} approximated, {impossible} impossible")
     }

@@ -12,7 +12,7 @@ const TAKEN: [&str; 7] = ["from", "until", "now", "field", "columns", "selection
 const SECRET_WORDS: [&str; 6] = ["api_key", "apikey", "token", "secret", "password", "access_key"];
 
 /// A setting of the imported manifest.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Setting {
     /// Our name.
     pub(super) name: String,
@@ -35,13 +35,15 @@ pub(super) struct Settings {
     pub(super) all: Vec<Setting>,
     /// Without a specification everything that is referred to must be given.
     has_spec: bool,
+    /// What stands for a setting that is not there.
+    nobodys: Setting,
 }
 
 impl Settings {
     /// The settings that a `spec` declares.
     pub(super) fn of(spec: Option<&Value>) -> Self {
         let schema = spec.and_then(|spec| tree::component(spec, "connection_specification"));
-        let mut settings = Self { all: Vec::new(), has_spec: schema.is_some() };
+        let mut settings = Self { has_spec: schema.is_some(), ..Self::default() };
         if let Some(schema) = schema {
             settings.take(schema, &[], true);
         }
@@ -142,7 +144,10 @@ impl Settings {
             });
             self.all.len() - 1
         };
-        let setting = &mut self.all[at];
+        let setting = match self.all.get_mut(at) {
+            Some(setting) => setting,
+            None => &mut self.nobodys,
+        };
         setting.is_used = true;
         setting
     }
@@ -240,7 +245,8 @@ pub(super) fn type_of(schema: &Value) -> &str {
 /// An instant as our manifests write it: a day, or RFC 3339.
 pub(super) fn instant(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
-    if chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() || chrono::DateTime::parse_from_rfc3339(text).is_ok() {
+    if chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() || chrono::DateTime::parse_from_rfc3339(text).is_ok()
+    {
         return Some(text.to_owned());
     }
     let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
@@ -257,7 +263,10 @@ pub(super) fn instant(value: &Value) -> Option<String> {
 fn date_pattern(property: &Value) -> Option<String> {
     let pattern = text(property.get("pattern"));
     let example = property.get("examples").and_then(|examples| examples.get(0)).map(plain_text).unwrap_or_default();
-    let has_time = pattern.contains('T') || pattern.contains(':') || text(property.get("format")) == "date-time" || example.contains('T');
+    let has_time = pattern.contains('T')
+        || pattern.contains(':')
+        || text(property.get("format")) == "date-time"
+        || example.contains('T');
     let is_date = !pattern.is_empty() || !text(property.get("format")).is_empty() || !example.is_empty();
     if !is_date {
         return None;

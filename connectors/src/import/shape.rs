@@ -54,7 +54,8 @@ fn filter(convert: &mut Convert<'_>, selector: &Value, names: &Names) -> Option<
 }
 
 fn expander(convert: &mut Convert<'_>, selector: &Value, steps: &mut Vec<Value>) {
-    let Some(expander) = component(selector, "extractor").and_then(|extractor| component(extractor, "record_expander")) else {
+    let Some(expander) = component(selector, "extractor").and_then(|extractor| component(extractor, "record_expander"))
+    else {
         return;
     };
     let path = texts(convert, expander, expander.get("expand_records_from_field"));

@@ -35,7 +35,10 @@ impl Routing {
                 }
                 Target::Query(key) => drop(request.params.insert(key, format!("{{{name}}}").into())),
                 Target::Header(key) => drop(request.headers.insert(key, format!("{{{name}}}").into())),
-                Target::Form(key) => drop(request.form.get_or_insert_default().insert(key, format!("{{{name}}}").into())),
+                Target::Named(_) => {}
+                Target::Form(key) => {
+                    drop(request.form.get_or_insert_default().insert(key, format!("{{{name}}}").into()))
+                }
             }
         }
     }
@@ -166,7 +169,9 @@ fn setting_of(ast: &Ast) -> Option<(Vec<String>, Option<Value>)> {
         },
         // `config['ids'].split(',')`: lists are read from texts with commas.
         Ast::Call(called, arguments, _) => match (called.as_ref(), arguments.as_slice()) {
-            (Ast::Attribute(of, method), [Ast::Constant(comma)]) if method == "split" && comma.as_str().is_some_and(|comma| comma.trim() == ",") => {
+            (Ast::Attribute(of, method), [Ast::Constant(comma)])
+                if method == "split" && comma.as_str().is_some_and(|comma| comma.trim() == ",") =>
+            {
                 setting_of(of)
             }
             (Ast::Attribute(of, method), [key, default]) if method == "get" => {
@@ -189,9 +194,13 @@ struct Parent {
 }
 
 fn substream(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
-    let configs: Vec<&Value> = router.get("parent_stream_configs").and_then(Value::as_array).into_iter().flatten().collect();
+    let configs: Vec<&Value> =
+        router.get("parent_stream_configs").and_then(Value::as_array).into_iter().flatten().collect();
     let [config] = configs.as_slice() else { return Err("a partition of several parents side by side".to_owned()) };
-    let parent = parent(convert, config, depth, routing)?;
+    let (parent, is_plain) = parent(convert, config, depth, routing)?;
+    if routing.parent.is_some() && !is_plain {
+        return Err("two parents, of which one has parents or slices itself".to_owned());
+    }
     let mut settings = Map::new();
     settings.insert("stream".to_owned(), parent.stream.into());
     settings.insert("fields".to_owned(), Value::Object(parent.fields));
@@ -208,7 +217,12 @@ fn substream(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &
     Ok(())
 }
 
-fn parent(convert: &mut Convert<'_>, config: &Value, depth: usize, routing: &mut Routing) -> Result<Parent, String> {
+fn parent(
+    convert: &mut Convert<'_>,
+    config: &Value,
+    depth: usize,
+    routing: &mut Routing,
+) -> Result<(Parent, bool), String> {
     if config.get("lazy_read_pointer").is_some_and(|pointer| tree::is_true(Some(pointer))) {
         return Err("children that stand in their parent's answer".to_owned());
     }
@@ -244,7 +258,8 @@ fn parent(convert: &mut Convert<'_>, config: &Value, depth: usize, routing: &mut
     if tree::is_true(config.get("incremental_dependency")) {
         convert.notes.converted(config, "an incremental parent: windows of the child re-read its parents");
     }
-    Ok(Parent { stream: name, fields, nullable, own })
+    let is_plain = above.parent.is_none() && above.slices.is_empty();
+    Ok((Parent { stream: name, fields, nullable, own }, is_plain))
 }
 
 fn grouping(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
@@ -254,8 +269,14 @@ fn grouping(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &m
     }
     substream(convert, inner, depth, routing)?;
     let size = router.get("group_size").and_then(Value::as_u64).unwrap_or(1);
-    let Some(Value::Object(parent)) = &mut routing.parent else { return Err("a group of what is no parent's records".to_owned()) };
-    let field = parent.get("fields").and_then(Value::as_object).and_then(|fields| fields.keys().next().cloned()).unwrap_or_default();
+    let Some(Value::Object(parent)) = &mut routing.parent else {
+        return Err("a group of what is no parent's records".to_owned());
+    };
+    let field = parent
+        .get("fields")
+        .and_then(Value::as_object)
+        .and_then(|fields| fields.keys().next().cloned())
+        .unwrap_or_default();
     let list = format!("{field}_list");
     parent.insert("batch".to_owned(), json!({ "field": field, "as": list, "parents": size }));
     for ours in routing.partition.values_mut().filter(|ours| **ours == field) {

@@ -145,8 +145,8 @@ impl<'de> Deserialize<'de> for Lined {
 /// Reads a manifest, follows its references, and hands its parameters down.
 pub(super) fn read(text: &str, origin: &str) -> Result<Value, ImportError> {
     let unreadable = |reason: String| ImportError::Unreadable { file: origin.to_owned(), reason };
-    let read: Spanned<Lined> =
-        serde_saphyr::from_str(text).map_err(|error| unreadable(error.to_string().lines().next().unwrap_or("").to_owned()))?;
+    let read: Spanned<Lined> = serde_saphyr::from_str(text)
+        .map_err(|error| unreadable(error.to_string().lines().next().unwrap_or("").to_owned()))?;
     let root = placed(read);
     let mut budget = VALUES_MAX;
     let whole = follow(&root, &root, &mut Vec::new(), &mut budget).map_err(unreadable)?;
@@ -192,7 +192,8 @@ fn follow(node: &Value, root: &Value, visited: &mut Vec<String>, budget: &mut us
             if visited.contains(text) {
                 return Err(format!("`{text}` refers to itself"));
             }
-            let found = look_up(text.trim_start_matches("#/"), root).ok_or_else(|| format!("`{text}` leads nowhere"))?;
+            let found =
+                look_up(text.trim_start_matches("#/"), root).ok_or_else(|| format!("`{text}` leads nowhere"))?;
             visited.push(text.clone());
             let value = follow(found, root, visited, budget);
             visited.pop();
@@ -243,7 +244,8 @@ fn hand_down(place: &str, node: Value, above: &Map<String, Value>) -> Value {
     let has_type = matches!(fields.get("type"), Some(Value::String(kind)) if kind != "object");
     if !has_type {
         let is_schema = fields.contains_key("type");
-        let is_component = |value: &Value| value.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| !kind.is_empty()));
+        let is_component =
+            |value: &Value| value.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| !kind.is_empty()));
         if !is_schema && fields.values().any(is_component) {
             for (_, value) in fields.iter_mut().filter(|(_, value)| is_component(value)) {
                 *value = hand_down(place, value.take(), &parameters);

@@ -52,7 +52,8 @@ pub(super) fn look(convert: &mut Convert<'_>, stream: &Value, sync: &Value) -> C
 fn names_any(node: &Value, bounds: &[&str], cursor: &Value) -> bool {
     match node {
         Value::String(template) if jinja::is_template(template) => {
-            let is_slice = ["stream_interval", "stream_slice", "stream_partition"].iter().any(|root| template.contains(root));
+            let is_slice =
+                ["stream_interval", "stream_slice", "stream_partition"].iter().any(|root| template.contains(root));
             is_slice && bounds.iter().any(|bound| template.contains(bound))
         }
         Value::Array(items) => items.iter().any(|item| names_any(item, bounds, cursor)),
@@ -77,7 +78,8 @@ fn sent_format(format: &str) -> Value {
 
 /// A format of the original as a column's.
 fn read_format(format: &str) -> Value {
-    let is_rfc3339 = format.contains('T') && (format.ends_with('Z') || format.ends_with("%z") || format.ends_with("+00:00"));
+    let is_rfc3339 =
+        format.contains('T') && (format.ends_with('Z') || format.ends_with("%z") || format.ends_with("+00:00"));
     match format {
         "%s" | "%s_as_float" => "unix_seconds".into(),
         "%ms" => "unix_millis".into(),
@@ -91,7 +93,12 @@ fn read_format(format: &str) -> Value {
 }
 
 /// The window of a cursor.
-pub(super) fn windowing(convert: &mut Convert<'_>, sync: &Value, requester: &Value, cursor: &Cursor) -> Option<Windowing> {
+pub(super) fn windowing(
+    convert: &mut Convert<'_>,
+    sync: &Value,
+    requester: &Value,
+    cursor: &Cursor,
+) -> Option<Windowing> {
     let Some(field) = convert.constant_text(sync, "cursor_field").filter(|field| !field.is_empty()) else {
         convert.notes.impossible(sync, "a cursor whose field is worked out");
         return None;
@@ -128,7 +135,11 @@ pub(super) fn windowing(convert: &mut Convert<'_>, sync: &Value, requester: &Val
             true
         }
         _ => {
-            window.insert("granularity".to_owned(), if format.contains("%H") || format.starts_with("%s") || format == "%ms" { "1 second" } else { "1 day" }.into());
+            window.insert(
+                "granularity".to_owned(),
+                if format.contains("%H") || format.starts_with("%s") || format == "%ms" { "1 second" } else { "1 day" }
+                    .into(),
+            );
             false
         }
     };
@@ -147,7 +158,9 @@ pub(super) fn windowing(convert: &mut Convert<'_>, sync: &Value, requester: &Val
     let lookback = convert.constant_text(sync, "lookback_window").and_then(|text| duration(&text));
     let lookback = lookback.map(|(months, seconds)| months * 30 * 86_400 + seconds);
     let lookback = match lookback {
-        Some(seconds) => json!({ "assumed": { "value": span_of(seconds), "because": "the lookback window of the imported manifest" } }),
+        Some(seconds) => {
+            json!({ "assumed": { "value": span_of(seconds), "because": "the lookback window of the imported manifest" } })
+        }
         None => "not_published".into(),
     };
     window.insert("lookback".to_owned(), lookback);
@@ -160,8 +173,17 @@ fn span_of(seconds: i64) -> String {
 }
 
 /// Where the bounds go.
-fn bounds(convert: &mut Convert<'_>, sync: &Value, requester: &Value, cursor: &Cursor, is_inclusive: bool, made: &mut Windowing) {
-    let option = |convert: &mut Convert<'_>, key: &str| component(sync, key).and_then(|option| convert.target(option, requester));
+fn bounds(
+    convert: &mut Convert<'_>,
+    sync: &Value,
+    requester: &Value,
+    cursor: &Cursor,
+    is_inclusive: bool,
+    made: &mut Windowing,
+) {
+    let option = |convert: &mut Convert<'_>, key: &str| {
+        component(sync, key).and_then(|option| convert.target(option, requester))
+    };
     let (from, until) = (option(convert, "start_time_option"), option(convert, "end_time_option"));
     let mut request = Map::new();
     if cursor.is_named {
@@ -192,6 +214,7 @@ impl Windowing {
             match target {
                 Target::Query(key) => drop(request.params.insert(key.clone(), placeholder)),
                 Target::Header(key) => drop(request.headers.insert(key.clone(), placeholder)),
+                Target::Named(_) => {}
                 Target::Form(key) => drop(request.form.get_or_insert_default().insert(key.clone(), placeholder)),
                 Target::Json(pointer) => {
                     let code = super::expression::Code::of_name(name);
@@ -243,7 +266,8 @@ fn start(convert: &mut Convert<'_>, sync: &Value) -> Value {
             }
             // `config.get('start_date', '2020-01-01')` says what it is without one.
             if let Ast::Call(called, arguments, _) = ast
-                && let (Ast::Attribute(of, method), [key, Ast::Constant(default)]) = (called.as_ref(), arguments.as_slice())
+                && let (Ast::Attribute(of, method), [key, Ast::Constant(default)]) =
+                    (called.as_ref(), arguments.as_slice())
                 && method == "get"
                 && let Some(path) = Ast::Item(of.clone(), Box::new(key.clone())).path()
             {
@@ -274,7 +298,8 @@ fn setting_path(path: &[Value]) -> Option<Vec<String>> {
 /// Whether a setting's name says that it is a date, and no length of time.
 fn is_date_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let is_length = ["window", "days", "lookback", "period", "months", "interval"].iter().any(|word| name.contains(word));
+    let is_length =
+        ["window", "days", "lookback", "period", "months", "interval"].iter().any(|word| name.contains(word));
     let is_date = ["date", "start", "from", "since", "after", "begin", "time"].iter().any(|word| name.contains(word));
     is_date && !is_length
 }

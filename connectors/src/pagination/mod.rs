@@ -43,7 +43,7 @@ pub(crate) use page::{as_token, cursor_text};
 pub use page_number::PageNumber;
 pub use scroll::{Scroll, ScrollRequest};
 pub use seen::{PageExpression, Seen};
-pub(crate) use seen::{place, pointer_of};
+pub(crate) use seen::{fields_below, place, pointer_of};
 pub use slot::Slot;
 
 use schemars::JsonSchema;

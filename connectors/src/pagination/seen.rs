@@ -60,6 +60,7 @@ impl PageExpression {
             }
             let pointer = || pointer_of(rest);
             match name {
+                "body" | "first_record" | "last_record" if rest.is_empty() && !fields_below(text, name).is_empty() => {}
                 "body" | "first_record" | "last_record" if rest.is_empty() => {
                     return Err(format!("`{name}` is not kept whole: name a field, such as `{name}.id`"));
                 }
@@ -69,6 +70,9 @@ impl PageExpression {
                 _ => {}
             }
         }
+        body.extend(fields_below(text, "body"));
+        first.extend(fields_below(text, "first_record"));
+        last.extend(fields_below(text, "last_record"));
         Ok(Self { expression, body, first, last })
     }
 
@@ -101,6 +105,28 @@ impl PageExpression {
         let computed = self.expression.evaluate_with(&names);
         computed.map_err(|error| PaginationError::Computed { reason: error.to_string() })
     }
+}
+
+/// The fields below a name that an expression reads, however they are written: `body.a`, `body['a.b']`.
+pub(crate) fn fields_below(text: &str, name: &str) -> Vec<Pointer> {
+    static PATHS: std::sync::LazyLock<Option<regex::Regex>> = std::sync::LazyLock::new(|| {
+        regex::Regex::new(r"\b(body|first_record|last_record)((?:\.[A-Za-z_]\w*|\['(?:[^'\\]|\\.)*'\])+)").ok()
+    });
+    static PARTS: std::sync::LazyLock<Option<regex::Regex>> =
+        std::sync::LazyLock::new(|| regex::Regex::new(r"\.([A-Za-z_]\w*)|\['((?:[^'\\]|\\.)*)'\]").ok());
+    let (Some(paths), Some(parts)) = (&*PATHS, &*PARTS) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in paths.captures_iter(text).filter(|path| path.get(1).is_some_and(|root| root.as_str() == name)) {
+        let below = path.get(2).map_or("", |below| below.as_str());
+        if !below.contains('[') {
+            continue;
+        }
+        let segments = parts.captures_iter(below).filter_map(|part| part.get(1).or_else(|| part.get(2)));
+        let segments = segments.map(|part| part.as_str().replace("\\'", "'").replace("\\\\", "\\"));
+        let escaped: String = segments.map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+        found.push(Pointer::parse(&escaped));
+    }
+    found
 }
 
 /// The pointer that a path with dots means.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::condition::{Evidence, is_meant};
 use crate::decoding::Pointer;
 use crate::expression::Expression;
-use crate::pagination::{place, pointer_of};
+use crate::pagination::{fields_below, place, pointer_of};
 
 /// What an expression over an answer may name.
 const NAMES: [&str; 4] = ["status", "headers", "body", "text"];
@@ -33,15 +33,21 @@ impl AnswerExpression {
         for path in expression.names() {
             let (name, rest) = path.split_once('.').unwrap_or((&path, ""));
             match name {
+                "body" if rest.is_empty() && !fields_below(text, "body").is_empty() => {}
                 "body" if rest.is_empty() => {
                     return Err("`body` is not kept whole: name a field, such as `body.code`".to_owned());
                 }
                 "body" => body.push(pointer_of(rest)),
+                "headers" if rest.is_empty() => {
+                    let quoted = text.split("headers['").skip(1).filter_map(|rest| rest.split_once('\''));
+                    headers.extend(quoted.map(|(name, _)| name.to_ascii_lowercase()));
+                }
                 "headers" => headers.push(rest.to_ascii_lowercase()),
                 known if NAMES.contains(&known) => {}
                 other => return Err(format!("`{other}` is not known of an answer; known are {}", NAMES.join(", "))),
             }
         }
+        body.extend(fields_below(text, "body"));
         Ok(Self { expression, body, headers })
     }
 

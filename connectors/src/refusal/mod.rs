@@ -21,8 +21,8 @@ mod pattern;
 mod wait;
 
 pub use action::{Action, FailAction, FailureClass, ParkAction, RetryAction, ThrottleAction};
-pub use expression::AnswerExpression;
 pub use condition::{Condition, FieldTest, HeaderTest, StatusTest};
+pub use expression::AnswerExpression;
 pub use pattern::Pattern;
 pub use wait::{ExponentialWait, FieldWait, HeaderWait, LinearWait, MessageWait, Wait};
 

@@ -16,7 +16,13 @@ fn shaped(steps: &str, record: &str) -> (Vec<String>, u64) {
 fn apply(shape: &Shape, record: &str, page: &PageSides) -> (Vec<String>, u64) {
     let scope = Scope::from([("region".to_owned(), Scalar::Text("eu".to_owned()))]);
     let mut out = Vec::new();
-    let dropped = shape.apply(&Bytes::copy_from_slice(record.as_bytes()), &settings_value(&scope), &minijinja::Value::UNDEFINED, page, &mut out);
+    let dropped = shape.apply(
+        &Bytes::copy_from_slice(record.as_bytes()),
+        &settings_value(&scope),
+        &Value::UNDEFINED,
+        page,
+        &mut out,
+    );
     (out.iter().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect(), dropped)
 }
 

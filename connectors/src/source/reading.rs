@@ -450,8 +450,11 @@ impl Reader {
         if let Some(error) = self.error_in_body() {
             facts = error.message.iter().fold(facts.body_field(&error.field), crate::decoding::PageFacts::body_field);
         }
-        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts)
-            .with_shape(self.stream.shape.as_ref(), &self.inner.scope, self.given.as_ref());
+        let decoder = Decoder::of(&self.stream.decoding, &self.stream.records, &facts).with_shape(
+            self.stream.shape.as_ref(),
+            &self.inner.scope,
+            self.given.as_ref(),
+        );
         BodyReader::new(self.summary.requests, decoder.with_content_type(content_type(&answer.headers)))
     }
 

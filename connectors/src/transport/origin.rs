@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn refuses_another_scheme_host_or_port_unless_named() {
-        let pins = Pins::new(&url("https://api.x.com/v1"), &[], &[url("https://files.x.com")], &["127.0.0.1:8001".into()]);
+        let pins =
+            Pins::new(&url("https://api.x.com/v1"), &[], &[url("https://files.x.com")], &["127.0.0.1:8001".into()]);
         for text in [
             "http://api.x.com/v1",
             "https://x.com",

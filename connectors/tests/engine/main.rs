@@ -12,6 +12,7 @@ mod connections;
 mod faults;
 mod files;
 mod formats;
+mod imports;
 mod jobs;
 mod limits;
 mod lookups;

@@ -343,7 +343,10 @@ impl Parser<'_> {
                 let mut arguments = Vec::new();
                 if self.sign("(") {
                     arguments = self.arguments(depth)?.0;
-                } else if matches!(name.as_str(), "sameas" | "divisibleby" | "eq" | "equalto" | "in" | "ne" | "gt" | "lt" | "ge" | "le") {
+                } else if matches!(
+                    name.as_str(),
+                    "sameas" | "divisibleby" | "eq" | "equalto" | "in" | "ne" | "gt" | "lt" | "ge" | "le"
+                ) {
                     arguments.push(self.primary(depth)?);
                 }
                 let test = Ast::Test(Box::new(value), name, arguments);
@@ -384,7 +387,9 @@ impl Parser<'_> {
             let key = match *first.ok_or("an index is missing")? {
                 // `x[-1]` counts from the end.
                 Ast::Negative(inner) => match *inner {
-                    Ast::Constant(Value::Number(number)) => Ast::Constant((-number.as_i64().unwrap_or_default()).into()),
+                    Ast::Constant(Value::Number(number)) => {
+                        Ast::Constant((-number.as_i64().unwrap_or_default()).into())
+                    }
                     other => Ast::Negative(Box::new(other)),
                 },
                 key => key,
@@ -399,7 +404,9 @@ impl Parser<'_> {
     fn arguments(&mut self, depth: usize) -> Result<(Vec<Ast>, Vec<(String, Ast)>), String> {
         let (mut arguments, mut named) = (Vec::new(), Vec::new());
         while !self.sign(")") {
-            if let (Some(Token::Name(name)), Some(Token::Sign("="))) = (self.tokens.get(self.at), self.tokens.get(self.at + 1)) {
+            if let (Some(Token::Name(name)), Some(Token::Sign("="))) =
+                (self.tokens.get(self.at), self.tokens.get(self.at + 1))
+            {
                 let name = name.clone();
                 self.at += 2;
                 named.push((name, self.whole(depth)?));
@@ -522,7 +529,16 @@ mod tests {
 
     #[test]
     fn what_has_no_counterpart_is_refused_by_name() {
-        for text in ["{% for x in y %}{{ x }}{% endfor %}", "{{ a", "{{ a b }}", "{{ 'a }}", "{% if a %}x", "{{ }}", "{{ a + }}", "{{ ? }}"] {
+        for text in [
+            "{% for x in y %}{{ x }}{% endfor %}",
+            "{{ a",
+            "{{ a b }}",
+            "{{ 'a }}",
+            "{% if a %}x",
+            "{{ }}",
+            "{{ a + }}",
+            "{{ ? }}",
+        ] {
             assert!(template(text).is_err(), "{text}");
         }
     }

@@ -3,6 +3,11 @@
 //! A template of the original is always a text that is read back as a literal, so `{{ 5 }}` is 5 and `{{ '5' }}` is 5 as well. Where that can
 //! make a difference our expression says `| literal`, and `| text` where a value becomes a part of a text.
 
+mod calls;
+mod times;
+
+pub(super) use times::{duration, pattern};
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -37,7 +42,10 @@ pub(super) enum Kind {
     /// A day: an instant at midnight.
     Day,
     /// A length of time.
-    Span { months: i64, seconds: i64 },
+    Span {
+        months: i64,
+        seconds: i64,
+    },
 }
 
 /// An expression of ours.
@@ -142,11 +150,13 @@ pub(super) struct Translator<'a> {
     pub(super) place: Place,
 }
 
+/// An expression, or why there is none.
 type Answer = Result<Code, String>;
 
 /// A text in quotes.
 pub(super) fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+    let escaped =
+        text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
     format!("'{escaped}'")
 }
 
@@ -169,62 +179,6 @@ fn step(of: &str, key: &Value) -> String {
 
 fn key_text(key: &Value) -> String {
     key.as_str().map_or_else(|| key.to_string(), str::to_owned)
-}
-
-/// `strftime` of Python in that of chrono.
-pub(super) fn pattern(python: &str) -> String {
-    let named = [("%s_as_float", "%s%.6f"), ("%epoch_microseconds", "%s%6f"), ("%_ms", "%3f"), ("%ms", "%s%3f")];
-    let mut text = python.to_owned();
-    for (theirs, ours) in named {
-        text = text.replace(theirs, ours);
-    }
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        out.push(c);
-        if c == '%' {
-            match chars.next() {
-                // Their fraction has six digits, ours nine.
-                Some('f') => out.push_str("6f"),
-                Some(other) => out.push(other),
-                None => {}
-            }
-        }
-    }
-    out
-}
-
-/// An ISO 8601 duration in months and seconds.
-pub(super) fn duration(text: &str) -> Option<(i64, i64)> {
-    let mut rest = text.trim().strip_prefix('P')?;
-    let (mut months, mut seconds, mut is_time) = (0, 0.0_f64, false);
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('T') {
-            is_time = true;
-            rest = after;
-            continue;
-        }
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')?;
-        let number: f64 = rest.get(..end)?.replace(',', ".").parse().ok()?;
-        let unit = rest.get(end..)?.chars().next()?;
-        match (is_time, unit) {
-            (false, 'Y') => months += whole(number)? * 12,
-            (false, 'M') => months += whole(number)?,
-            (false, 'W') => seconds += number * 604_800.0,
-            (false, 'D') => seconds += number * 86_400.0,
-            (true, 'H') => seconds += number * 3_600.0,
-            (true, 'M') => seconds += number * 60.0,
-            (true, 'S') => seconds += number,
-            _ => return None,
-        }
-        rest = rest.get(end + unit.len_utf8()..)?;
-    }
-    Some((months, whole(seconds.floor())?))
-}
-
-/// A whole number that a float holds.
-fn whole(number: f64) -> Option<i64> {
-    format!("{number:.0}").parse().ok()
 }
 
 impl Translator<'_> {
@@ -375,7 +329,9 @@ impl Translator<'_> {
             Ast::Negative(of) => {
                 let of = self.code(of)?;
                 match of.kind {
-                    Kind::Span { months, seconds } => Ok(Code::atom("", Kind::Span { months: -months, seconds: -seconds })),
+                    Kind::Span { months, seconds } => {
+                        Ok(Code::atom("", Kind::Span { months: -months, seconds: -seconds }))
+                    }
                     _ => Ok(Code::new(format!("-{}", of.tight()), Kind::Number)),
                 }
             }
@@ -383,10 +339,12 @@ impl Translator<'_> {
             Ast::If(then, condition, otherwise) => {
                 let condition = self.truth(condition)?;
                 let then = self.code(then)?;
-                let otherwise = otherwise.as_ref().map_or_else(|| Ok(Code::atom("''", Kind::Text)), |code| self.code(code))?;
+                let otherwise =
+                    otherwise.as_ref().map_or_else(|| Ok(Code::atom("''", Kind::Text)), |code| self.code(code))?;
                 let kind = if then.kind == otherwise.kind { then.kind } else { Kind::Any };
                 // Both sides must be written alike where one is a time.
-                let (then, otherwise) = if kind == Kind::Any { (settled(&then), settled(&otherwise)) } else { (then, otherwise) };
+                let (then, otherwise) =
+                    if kind == Kind::Any { (settled(&then), settled(&otherwise)) } else { (then, otherwise) };
                 Ok(Code::new(format!("{} if {} else {}", then.tight(), condition.tight(), otherwise.tight()), kind))
             }
             Ast::Joined(pieces) => self.join(pieces),
@@ -397,7 +355,10 @@ impl Translator<'_> {
     fn truth(&mut self, ast: &Ast) -> Answer {
         if let Some(path) = ast.path()
             && path.len() == 1
-            && path.first().and_then(Value::as_str).is_some_and(|name| matches!(name, "stream_interval" | "stream_slice" | "stream_partition"))
+            && path
+                .first()
+                .and_then(Value::as_str)
+                .is_some_and(|name| matches!(name, "stream_interval" | "stream_slice" | "stream_partition"))
         {
             let is_there = !self.names.bounds.is_empty() || !self.names.partition.is_empty();
             return Ok(Code::atom(if is_there { "true" } else { "false" }, Kind::Bool));
@@ -474,6 +435,10 @@ impl Translator<'_> {
                 Some(Code::new(link(&key, "url").text, Kind::Text).filter("meant", Kind::Bool))
             }
             // Whether the key is there is whether it says something: facts of an answer do not tell null from nothing.
+            // No name of a field has blanks in it: what is looked for is a text that stands nowhere among the names.
+            ("response", Place::Answer) if path.len() == 1 && key.contains(' ') => {
+                Some(Code::atom("false", Kind::Bool))
+            }
             ("response", Place::Page | Place::Answer) if path.len() == 1 => {
                 let code = self.reference(&below)?.ok_or("it cannot be seen")?;
                 Some(Code::new(format!("{} is not none", code.tight()), Kind::Bool))
@@ -522,10 +487,12 @@ impl Translator<'_> {
             "creation_response" | "polling_response" | "download_target" => {
                 let mut whole = vec![root.to_owned()];
                 whole.extend(texts);
-                let name = self.names.job.get(&whole).ok_or_else(|| format!("`{}` is not known here", whole.join(".")))?;
+                let name =
+                    self.names.job.get(&whole).ok_or_else(|| format!("`{}` is not known here", whole.join(".")))?;
                 named(name)
             }
-            "parameters" | "options" => Code::atom("''", Kind::Text),
+            // Nothing is known of earlier runs, as in the first one of the original.
+            "parameters" | "options" | "stream_state" => Code::atom("''", Kind::Text),
             _ => return Ok(None),
         }))
     }
@@ -588,16 +555,16 @@ impl Translator<'_> {
                         Some(-1) => "last_record",
                         _ => return Err("only the first and the last record of a page are kept".to_owned()),
                     };
-                    return Ok(Some(Code::atom(below.iter().fold(which.to_owned(), |of, key| step(&of, key)), Kind::Any)));
+                    return Ok(Some(Code::atom(
+                        below.iter().fold(which.to_owned(), |of, key| step(&of, key)),
+                        Kind::Any,
+                    )));
                 }
                 _ => {}
             }
         }
         if path.is_empty() {
             return Ok(None);
-        }
-        if texts.iter().any(|text| text.contains('.')) {
-            return Err(format!("`{}` has a dot in a name, which only plain references may have", texts.join("/")));
         }
         Ok(Some(Code::atom(path.iter().fold("body".to_owned(), |of, key| step(&of, key)), Kind::Any)))
     }
@@ -613,232 +580,6 @@ impl Translator<'_> {
             }
             _ => None,
         })
-    }
-
-    fn call(&mut self, called: &Ast, arguments: &[Ast], named: &[(String, Ast)]) -> Answer {
-        if let Ast::Name(name) = called {
-            return self.function(name, arguments, named);
-        }
-        let Ast::Attribute(of, method) = called else { return Err("only functions and methods are called".to_owned()) };
-        if method == "get" {
-            let key = arguments.first().ok_or("`get` needs a key")?;
-            let found = self.code(&Ast::Item(of.clone(), Box::new(key.clone())))?;
-            let Some(default) = arguments.get(1) else { return Ok(found) };
-            let default = settled(&self.code(default)?);
-            // What an answer does not say is null; what is not given is not there.
-            return Ok(if matches!(self.place, Place::Page | Place::Answer) {
-                Code::new(format!("{} if {} is not none else {}", found.tight(), found.tight(), default.tight()), Kind::Any)
-            } else if let Some(bare) = found.text.strip_suffix(" | default('')") {
-                Code::new(format!("{bare} | default({})", default.text), Kind::Any)
-            } else if let Some((written, condition)) = found.text.split_once(" if ").filter(|_| found.text.ends_with(" else ''")) {
-                let condition = condition.strip_suffix(" else ''").unwrap_or(condition);
-                Code::new(format!("{written} if {condition} else {}", default.tight()), Kind::Any)
-            } else {
-                Code::new(format!("{} | default({})", found.tight(), default.text), Kind::Any)
-            });
-        }
-        self.method(of, method, arguments)
-    }
-
-    fn method(&mut self, of: &Ast, method: &str, arguments: &[Ast]) -> Answer {
-        let of = self.code(of)?;
-        let codes = arguments.iter().map(|argument| self.code(argument)).collect::<Result<Vec<_>, _>>()?;
-        let texts: Vec<String> = codes.iter().map(|code| code.text.clone()).collect();
-        let format = |this: &Self| -> Result<String, String> {
-            let Some(Value::String(format)) = arguments.first().and_then(|format| this.known(format)) else {
-                return Err("the format of a time must be written out".to_owned());
-            };
-            Ok(quoted(&pattern(&format)))
-        };
-        Ok(match (method, of.kind) {
-            ("strftime", Kind::Instant | Kind::Day) => of.filter(&format!("strftime({})", format(self)?), Kind::Text),
-            ("isoformat", Kind::Instant) => {
-                let pattern = if codes.len() > 1 { "%Y-%m-%dT%H:%M:%S+00:00" } else { "%Y-%m-%dT%H:%M:%S%.6f+00:00" };
-                of.filter(&format!("strftime('{pattern}')"), Kind::Text)
-            }
-            ("isoformat", Kind::Day) => of.filter("strftime('%Y-%m-%d')", Kind::Text),
-            ("timestamp", Kind::Instant) => of.filter("unix_seconds", Kind::Number),
-            ("date", Kind::Instant) => Code { kind: Kind::Day, ..of },
-            ("lower" | "upper" | "title" | "capitalize", _) => of.as_text().filter(method, Kind::Text),
-            ("strip", _) => of.as_text().filter(&with("trim", &texts), Kind::Text),
-            ("rstrip", _) if texts.len() == 1 => {
-                of.as_text().filter(&format!("regex_replace({} , '')", end_pattern(&codes)?), Kind::Text)
-            }
-            ("lstrip", _) if texts.len() == 1 => {
-                of.as_text().filter(&format!("regex_replace({} , '')", begin_pattern(&codes)?), Kind::Text)
-            }
-            ("replace", _) => of.as_text().filter(&with("replace", &texts), Kind::Text),
-            ("split", _) => Code::atom(format!("({} | {} | list)", of.as_text().tight(), with("split", &texts)), Kind::List),
-            ("join", _) => {
-                let list = codes.first().ok_or("`join` needs a list")?;
-                list.filter(&format!("join({})", of.text), Kind::Text)
-            }
-            ("startswith" | "endswith", _) => {
-                let test = if method == "startswith" { "startingwith" } else { "endingwith" };
-                Code::new(format!("{} is {test}({})", of.tight(), texts.first().ok_or("a text is missing")?), Kind::Bool)
-            }
-            ("keys", _) => of.filter("list", Kind::List),
-            ("items", _) => of.filter("items", Kind::List),
-            _ => return Err(format!("the method `{method}` has no counterpart")),
-        })
-    }
-
-    fn function(&mut self, name: &str, arguments: &[Ast], named: &[(String, Ast)]) -> Answer {
-        let argument = |at: usize, by: &str| {
-            arguments.get(at).or_else(|| named.iter().find(|(known, _)| known == by).map(|(_, value)| value))
-        };
-        let known_text = |this: &Self, ast: Option<&Ast>| ast.and_then(|ast| this.known(ast)).and_then(|value| value.as_str().map(str::to_owned));
-        let now = match self.place {
-            Place::Request => Ok("now"),
-            Place::Record => Ok("given.now"),
-            Place::Page | Place::Answer => Err("the time is not known here".to_owned()),
-        };
-        Ok(match name {
-            "now_utc" => Code::atom(now?, Kind::Instant),
-            "today_utc" => Code::atom(now?, Kind::Day),
-            "duration" => {
-                let text = known_text(self, argument(0, "datestring")).ok_or("a duration must be written out")?;
-                let (months, seconds) = duration(&text).ok_or_else(|| format!("`{text}` is no duration"))?;
-                Code::atom("", Kind::Span { months, seconds })
-            }
-            "day_delta" => {
-                let days = self.code(argument(0, "num_days").ok_or("`day_delta` needs days")?)?;
-                let format = match argument(1, "format") {
-                    Some(format) => known_text(self, Some(format)).ok_or("the format of a time must be written out")?,
-                    None => "%Y-%m-%dT%H:%M:%S.%f%z".to_owned(),
-                };
-                let format = quoted(&pattern(&format));
-                Code::new(format!("{} | add_seconds(({} | int) * 86400) | strftime({format})", now?, days.text), Kind::Text)
-            }
-            "str_to_datetime" => self.instant(argument(0, "s").ok_or("`str_to_datetime` needs a text")?)?,
-            "timestamp" => {
-                let of = self.instant(argument(0, "dt").ok_or("`timestamp` needs a time")?)?;
-                of.filter("unix_seconds", Kind::Number)
-            }
-            "format_datetime" => {
-                let format = known_text(self, argument(1, "format")).ok_or("the format of a time must be written out")?;
-                let given = argument(0, "dt").ok_or("`format_datetime` needs a time")?;
-                let input = argument(2, "input_format");
-                let of = match known_text(self, input) {
-                    None if input.is_some() => return Err("the format of a time must be written out".to_owned()),
-                    Some(input) if !matches!(input.as_str(), "%s" | "%ms") => {
-                        let read = pattern(&input).replace(".%6f", "%.f").replace("%6f", "%f");
-                        let of = self.code(given)?.as_text();
-                        of.filter(&format!("parse_time({})", quoted(&read)), Kind::Instant)
-                    }
-                    Some(_) => self.code(given)?.filter("float", Kind::Number).filter("instant", Kind::Instant),
-                    None => self.instant(given)?,
-                };
-                let kind = if format == "%s" { Kind::Number } else { Kind::Text };
-                if kind == Kind::Number { of.filter("unix_seconds", kind) } else { of.filter(&format!("strftime({})", quoted(&pattern(&format))), kind) }
-            }
-            "max" | "min" => {
-                let codes = arguments.iter().map(|argument| Ok(settled(&self.code(argument)?).text)).collect::<Result<Vec<_>, String>>()?;
-                let list = if codes.len() == 1 { codes.concat() } else { format!("[{}]", codes.join(", ")) };
-                Code::new(format!("({list}) | {name}"), Kind::Any)
-            }
-            "sanitize_url" => {
-                let of = self.code(argument(0, "value").ok_or("`sanitize_url` needs a text")?)?.as_text();
-                of.filter("url_encode", Kind::Text).filter("replace('%20', '+')", Kind::Text)
-            }
-            "camel_case_to_snake_case" => {
-                let of = self.code(argument(0, "value").ok_or("a text is missing")?)?.as_text();
-                of.filter("regex_replace('([A-Z])', '_$1')", Kind::Text)
-                    .filter("regex_replace('^_', '')", Kind::Text)
-                    .filter("lower", Kind::Text)
-            }
-            other => return Err(format!("the function `{other}` has no counterpart")),
-        })
-    }
-
-    /// A time.
-    fn instant(&mut self, ast: &Ast) -> Answer {
-        let code = self.code(ast)?;
-        Ok(match code.kind {
-            Kind::Instant | Kind::Day => Code { kind: Kind::Instant, ..code },
-            _ => code.filter("instant", Kind::Instant),
-        })
-    }
-
-    fn filter(&mut self, of: &Ast, name: &str, arguments: &[Ast], named: &[(String, Ast)]) -> Answer {
-        let of = self.code(of)?;
-        let mut texts = arguments.iter().map(|argument| Ok(self.code(argument)?.text)).collect::<Result<Vec<_>, String>>()?;
-        let first = texts.first().cloned();
-        Ok(match name {
-            "string" => Code::new(format!("{} if {} is string else ({} | to_json)", of.tight(), of.tight(), of.tight()), Kind::Text),
-            "int" => of.filter(&with("int", &texts), Kind::Number),
-            "float" => of.filter(&with("float", &texts), Kind::Number),
-            "length" | "count" if of.text == "count" => of,
-            "length" | "count" => of.filter("length", Kind::Number),
-            "base64encode" | "base64binascii_decode" => of.as_text().filter("base64_encode", Kind::Text),
-            "base64decode" => of.as_text().filter("base64_decode", Kind::Text),
-            "regex_search" => of.as_text().filter(&with("regex_search", &texts), Kind::Text),
-            "regex_replace" => of.as_text().filter(&with("regex_replace", &texts), Kind::Text),
-            "hash" => {
-                let kind = arguments.first().or_else(|| named.iter().find(|(name, _)| name == "hash_type").map(|(_, value)| value));
-                let kind = kind.map_or_else(|| Some(Value::from("md5")), |kind| self.known(kind));
-                let salt = arguments.get(1).or_else(|| named.iter().find(|(name, _)| name == "salt").map(|(_, value)| value)).cloned();
-                let mut hashed = of.as_text();
-                if let Some(salt) = salt {
-                    let salt = self.code(&salt)?.as_text();
-                    hashed = Code::new(format!("{} ~ {}", hashed.tight(), salt.tight()), Kind::Text);
-                }
-                match kind.as_ref().and_then(Value::as_str) {
-                    Some(kind @ ("md5" | "sha256")) => hashed.filter(kind, Kind::Text),
-                    _ => return Err("only the digests md5 and sha256 have a counterpart".to_owned()),
-                }
-            }
-            "hmac" => of.as_text().filter(&format!("hmac_sha256({})", first.ok_or("`hmac` needs a key")?), Kind::Text),
-            "urlencode" => of.as_text().filter("url_encode", Kind::Text),
-            "tojson" => of.filter("to_json", Kind::Text),
-            "default" | "d" => {
-                let bare = of.text.strip_suffix(" | default('')").map_or_else(|| of.tight(), str::to_owned);
-                if texts.is_empty() {
-                    texts.push("''".to_owned());
-                }
-                Code::new(format!("{bare} | {}", with("default", &texts)), Kind::Any)
-            }
-            "lower" | "upper" | "title" | "capitalize" | "trim" | "replace" | "join" => {
-                let of = if name == "join" { of } else { of.as_text() };
-                of.filter(&with(name, &texts), Kind::Text)
-            }
-            "list" | "map" | "selectattr" | "rejectattr" | "select" | "reject" | "unique" | "sort" | "reverse" | "items" | "dictsort" | "batch" => {
-                for (name, value) in named {
-                    texts.push(format!("{name}={}", self.code(value)?.text));
-                }
-                of.filter(&with(name, &texts), Kind::List)
-            }
-            "first" | "last" | "sum" | "max" | "min" | "abs" | "round" => of.filter(&with(name, &texts), Kind::Any),
-            other => return Err(format!("the filter `{other}` has no counterpart")),
-        })
-    }
-
-    fn test(&mut self, of: &Ast, name: &str, arguments: &[Ast]) -> Answer {
-        let is_answer = matches!(self.place, Place::Page | Place::Answer);
-        if name == "defined"
-            && let Some(path) = of.path()
-            && path.first() == Some(&"config".into())
-        {
-            let texts: Vec<String> = path.iter().skip(1).map(key_text).collect();
-            let bare = self.bare_setting(&texts)?;
-            return Ok(Code::new(format!("{bare} is defined"), Kind::Bool));
-        }
-        let code = self.code(of)?;
-        let arguments = arguments.iter().map(|argument| Ok(self.code(argument)?.text)).collect::<Result<Vec<_>, String>>()?;
-        let test = match name {
-            // What an answer lacks is null.
-            "defined" if is_answer => return Ok(Code::new(format!("{} is not none", code.tight()), Kind::Bool)),
-            "undefined" if is_answer => "none".to_owned(),
-            "none" | "defined" | "undefined" | "string" | "number" | "mapping" | "sequence" | "iterable" | "true" | "false"
-            | "odd" | "even" | "integer" | "float" | "boolean" => name.to_owned(),
-            "sameas" | "eq" | "equalto" => {
-                return Ok(Code::new(format!("{} == {}", code.tight(), arguments.first().ok_or("a value is missing")?), Kind::Bool));
-            }
-            "in" => return Ok(Code::new(format!("{} in {}", code.tight(), arguments.concat()), Kind::Bool)),
-            "ne" => return Ok(Code::new(format!("{} != {}", code.tight(), arguments.concat()), Kind::Bool)),
-            other => return Err(format!("the test `{other}` has no counterpart")),
-        };
-        Ok(Code::new(format!("{} is {test}", code.tight()), Kind::Bool))
     }
 }
 
@@ -870,10 +611,6 @@ fn moved(of: &Code, months: i64, seconds: i64) -> Code {
     code
 }
 
-fn with(name: &str, arguments: &[String]) -> String {
-    if arguments.is_empty() { name.to_owned() } else { format!("{name}({})", arguments.join(", ")) }
-}
-
 /// A link of the `Link` header, or a parameter of it.
 fn link(relation: &str, field: &str) -> Code {
     let relation = regex::escape(relation);
@@ -884,26 +621,14 @@ fn link(relation: &str, field: &str) -> Code {
     Code::new(format!("headers.link | default('') | regex_search({})", quoted(&expression)), Kind::Text)
 }
 
-fn class(codes: &[Code]) -> Result<String, String> {
-    let text = codes.first().map(|code| code.text.as_str()).unwrap_or_default();
-    let inner = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).ok_or("what is stripped must be written out")?;
-    Ok(format!("[{}]", regex::escape(inner).replace('\\', "\\\\")))
-}
-
-fn end_pattern(codes: &[Code]) -> Result<String, String> {
-    class(codes).map(|class| format!("'{class}+$'"))
-}
-
-fn begin_pattern(codes: &[Code]) -> Result<String, String> {
-    class(codes).map(|class| format!("'^{class}+'"))
-}
-
 /// A value written out.
 pub(super) fn constant(value: &Value) -> Answer {
     Ok(match value {
         Value::Null => Code::atom("none", Kind::Any),
         Value::Bool(flag) => Code::atom(flag.to_string(), Kind::Bool),
-        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => Code::new(number.to_string(), Kind::Number),
+        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => {
+            Code::new(number.to_string(), Kind::Number)
+        }
         Value::Number(number) => Code::atom(number.to_string(), Kind::Number),
         Value::String(text) => Code::atom(quoted(text), Kind::Text),
         Value::Array(items) => {

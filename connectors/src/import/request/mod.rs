@@ -1,5 +1,7 @@
 //! The request of a stream: address, parameters, headers and body.
 
+mod address;
+
 use serde_json::{Map, Value, json};
 
 use super::auth::{placed, template_words};
@@ -18,6 +20,8 @@ pub(super) enum Target {
     /// A JSON pointer.
     Json(String),
     Form(String),
+    /// A name by which the request calls the value.
+    Named(String),
 }
 
 impl Target {
@@ -28,6 +32,7 @@ impl Target {
             Self::Header(name) => json!({ "header": name }),
             Self::Json(pointer) => pointer.clone().into(),
             Self::Form(name) => pointer_of(name).into(),
+            Self::Named(name) => json!({ "as": name }),
         }
     }
 }
@@ -64,10 +69,7 @@ pub(super) fn whole_url(requester: &Value) -> String {
     let path = path.trim_start_matches('/');
     match (base, path) {
         (base, "") => base.to_owned(),
-        (base, path) if path.starts_with("http://") || path.starts_with("https://") => {
-            let _instead = base;
-            path.to_owned()
-        }
+        (_, path) if path.starts_with("http://") || path.starts_with("https://") => path.to_owned(),
         (base, path) => format!("{}/{path}", base.trim_end_matches('/')),
     }
 }
@@ -145,8 +147,7 @@ fn dict(fields: &[(String, Code)]) -> String {
 /// Puts a value at a pointer.
 fn lay(body: &mut Value, path: &str, value: Value) {
     let mut at = body;
-    let parts: Vec<String> =
-        path.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts: Vec<String> = path.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
     for part in &parts {
         if !at.is_object() {
             *at = Value::Object(Map::new());
@@ -164,210 +165,13 @@ pub(super) fn request(convert: &mut Convert<'_>, requester: &Value, names: &Name
         _ => "GET".to_owned(),
     };
     let mut request = Request { method: method.to_ascii_lowercase(), ..Request::default() };
-    address(convert, requester, names, &mut request);
+    address::address(convert, requester, names, &mut request);
     parameters(convert, requester, names, &mut request);
     headers(convert, requester, names, &mut request);
     if request.has_body() {
         body(convert, requester, names, &mut request);
     }
     request
-}
-
-/// Where an address is cut: its origin, the path after it, and the query.
-fn address(convert: &mut Convert<'_>, requester: &Value, names: &Names, request: &mut Request) {
-    let (url, base) = (text(requester.get("url")).to_owned(), text(requester.get("url_base")).to_owned());
-    let path = text(requester.get("path")).trim_start_matches('/').to_owned();
-    // A path that is nothing but a value of the parent may be a whole address.
-    if let Some(field) = url_field(convert, requester, &path, names) {
-        request.url_field = Some(field);
-        request.base = base_of(convert, requester, if base.is_empty() { &url } else { &base }).unwrap_or_default();
-        return;
-    }
-    let _both = (&url, &base);
-    let whole = whole_url(requester);
-    let pieces = match convert.pieces(requester, names, &whole) {
-        Ok(pieces) => pieces,
-        Err(reason) => {
-            convert.notes.impossible(requester, format!("the address: {reason}"));
-            return;
-        }
-    };
-    let written_base = if base.is_empty() { url } else { base };
-    // The shared beginning as it is written, where it is plain; else only the origin.
-    let shared = convert.constant(requester, written_base.trim_end_matches('/')).filter(|base| {
-        base.starts_with("http") && !base.contains(['?', '{', '}']) && !path.is_empty() && !path.starts_with("http")
-    });
-    let (base, rest) = match shared {
-        Some(shared) => {
-            let mut rest = pieces;
-            if let Some(Piece::Text(first)) = rest.first_mut() {
-                *first = first.strip_prefix(shared.as_str()).unwrap_or(first).to_owned();
-            }
-            (shared, rest)
-        }
-        None => match split_origin(convert, requester, pieces) {
-            Ok(found) => found,
-            Err(reason) => {
-                convert.notes.impossible(requester, format!("the address: {reason}"));
-                return;
-            }
-        },
-    };
-    request.base = base;
-    let (path, query) = split_query(rest);
-    request.path = match template(convert, requester, names, &path, true, request) {
-        Ok(path) => path,
-        Err(reason) => {
-            convert.notes.impossible(requester, format!("the path: {reason}"));
-            return;
-        }
-    };
-    if let Err(reason) = query_params(convert, requester, names, query, request) {
-        convert.notes.impossible(requester, format!("the query of the address: {reason}"));
-    }
-}
-
-/// The name of the value that is the whole address.
-fn url_field(convert: &mut Convert<'_>, requester: &Value, path: &str, names: &Names) -> Option<String> {
-    let pieces = convert.pieces(requester, names, path).ok()?;
-    let [Piece::Expression(ast)] = pieces.as_slice() else { return None };
-    let path = ast.path()?;
-    let root = path.first()?.as_str()?;
-    let texts: Vec<String> = path.iter().skip(1).map(super::settings::plain_text).collect();
-    let last = texts.last()?.to_ascii_lowercase();
-    let is_url = ["url", "uri", "href", "link", "endpoint"].iter().any(|word| last.contains(word));
-    if !is_url || !root.starts_with("stream_") {
-        return None;
-    }
-    names.partition.get(&texts).cloned()
-}
-
-/// The base URL of a text, where settings alone decide it.
-fn base_of(convert: &mut Convert<'_>, requester: &Value, base: &str) -> Option<String> {
-    let pieces = convert.pieces(requester, &Names::default(), base).ok()?;
-    split_origin(convert, requester, pieces).ok().map(|(base, _)| base)
-}
-
-/// Scheme and host, and what follows; what is worked out of settings becomes a value of the connector.
-fn split_origin(
-    convert: &mut Convert<'_>,
-    requester: &Value,
-    pieces: Vec<Piece>,
-) -> Result<(String, Vec<Piece>), String> {
-    let (mut base, mut rest) = (String::new(), Vec::new());
-    let mut is_over = false;
-    for (at, piece) in pieces.into_iter().enumerate() {
-        if is_over {
-            rest.push(piece);
-            continue;
-        }
-        match piece {
-            Piece::Text(text) => {
-                let scheme = if at == 0 { text.find("://").map_or(0, |scheme| scheme + 3) } else { 0 };
-                let (head, tail) = text.split_at(scheme);
-                let end = tail.find(['/', '?']);
-                let (authority, after) = tail.split_at(end.unwrap_or(tail.len()));
-                if authority.contains(['{', '}']) {
-                    return Err("braces stand in the host".to_owned());
-                }
-                base.push_str(head);
-                base.push_str(authority);
-                if end.is_some() {
-                    is_over = true;
-                    rest.push(Piece::Text(after.to_owned()));
-                }
-            }
-            Piece::Expression(ast) => {
-                let path = ast.path();
-                let is_setting = path.as_ref().is_some_and(|path| path.len() > 1 && path.first() == Some(&"config".into()));
-                if let (true, Some(path)) = (is_setting, path) {
-                    let texts: Vec<String> = path.iter().skip(1).map(super::settings::plain_text).collect();
-                    if !convert.settings.has_below(&texts) {
-                        let setting = convert.settings.find(&texts);
-                        // A host is no secret, whatever the original calls it: it stands in every printed address.
-                        setting.is_secret = false;
-                        if setting.default.is_none() {
-                            setting.is_required = true;
-                        }
-                        base.push_str(&format!("{{{}}}", setting.name));
-                        continue;
-                    }
-                }
-                let code = convert.translate_ast(requester, &Names::default(), Place::Request, &ast)?.as_text();
-                base.push_str(&format!("{{{}}}", convert.shared_value(&code.text)));
-            }
-        }
-    }
-    if !base.starts_with("http") && !base.starts_with('{') {
-        base = format!("https://{base}");
-    }
-    Ok((base, rest))
-}
-
-/// What stands before the question mark, and behind it.
-fn split_query(pieces: Vec<Piece>) -> (Vec<Piece>, Vec<Piece>) {
-    let (mut path, mut query, mut is_query) = (Vec::new(), Vec::new(), false);
-    for piece in pieces {
-        match piece {
-            piece if is_query => query.push(piece),
-            Piece::Text(text) => match text.split_once('?') {
-                Some((before, after)) => {
-                    is_query = true;
-                    path.push(Piece::Text(before.to_owned()));
-                    query.push(Piece::Text(after.to_owned()));
-                }
-                None => path.push(Piece::Text(text)),
-            },
-            piece => path.push(piece),
-        }
-    }
-    (path, query)
-}
-
-/// The parameters that stand in an address.
-fn query_params(
-    convert: &mut Convert<'_>,
-    requester: &Value,
-    names: &Names,
-    query: Vec<Piece>,
-    request: &mut Request,
-) -> Result<(), String> {
-    let mut pairs: Vec<Vec<Piece>> = vec![Vec::new()];
-    for piece in query {
-        match piece {
-            Piece::Text(text) => {
-                for (at, part) in text.split('&').enumerate() {
-                    if at > 0 {
-                        pairs.push(Vec::new());
-                    }
-                    if let (false, Some(last)) = (part.is_empty(), pairs.last_mut()) {
-                        last.push(Piece::Text(part.to_owned()));
-                    }
-                }
-            }
-            piece => pairs.last_mut().into_iter().for_each(|last| last.push(piece.clone())),
-        }
-    }
-    for mut pair in pairs.into_iter().filter(|pair| !pair.is_empty()) {
-        let Some(Piece::Text(first)) = pair.first_mut() else { return Err("a parameter has a computed name".to_owned()) };
-        let (name, value) = first.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap_or((first.clone(), String::new()));
-        let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        *first = decode(&value);
-        if first.is_empty() {
-            pair.remove(0);
-        }
-        let value = if pair.is_empty() {
-            "".into()
-        } else if let Some(words) = secret_words(convert, requester, &pair) {
-            request.credentials.push(placed(&Target::Query(decode(&name)), words));
-            continue;
-        } else {
-            let template = template(convert, requester, names, &pair, false, request)?;
-            template.into()
-        };
-        request.params.insert(decode(&name), value);
-    }
-    Ok(())
 }
 
 /// Words for pieces that hold a secret.
@@ -380,7 +184,9 @@ fn secret_words(convert: &mut Convert<'_>, node: &Value, pieces: &[Piece]) -> Op
         .iter()
         .map(|piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Expression(ast) => ast.path().map(|path| format!("{{{{ {} }}}}", path_text(&path))).unwrap_or_default(),
+            Piece::Expression(ast) => {
+                ast.path().map(|path| format!("{{{{ {} }}}}", path_text(&path))).unwrap_or_default()
+            }
         })
         .collect();
     template_words(convert, node, &text)
@@ -403,9 +209,9 @@ fn has_secret(convert: &mut Convert<'_>, pieces: &[Piece]) -> bool {
                 paths.push(path.iter().skip(1).map(super::settings::plain_text).collect::<Vec<_>>());
             }
         });
-        found |= paths
-            .iter()
-            .any(|path| convert.settings.all.iter().any(|setting| setting.path == *path && setting.is_secret));
+        for path in paths {
+            found |= !convert.settings.has_below(&path) && convert.settings.find(&path).is_secret;
+        }
     }
     found
 }
@@ -436,7 +242,8 @@ fn template(
                     _ => {
                         let text = code.as_text().text;
                         let known = request.values.iter().find(|(_, value)| value["expression"] == text.as_str());
-                        let name = known.map_or_else(|| format!("part_{}", request.values.len() + 1), |(name, _)| name.clone());
+                        let name = known
+                            .map_or_else(|| format!("part_{}", request.values.len() + 1), |(name, _)| name.clone());
                         request.values.insert(name.clone(), json!({ "expression": text }));
                         name
                     }
@@ -459,7 +266,10 @@ fn open_secrets(convert: &mut Convert<'_>, node: &Value, ast: &Ast) {
     for setting in &mut convert.settings.all {
         if setting.is_secret && paths.contains(&setting.path) {
             setting.is_secret = false;
-            let what = format!("`{}` stands in the path of requests, so it is no secret here: printed addresses show it", setting.name);
+            let what = format!(
+                "`{}` stands in the path of requests, so it is no secret here: printed addresses show it",
+                setting.name
+            );
             convert.notes.approximated(node, what);
         }
     }
@@ -498,13 +308,20 @@ fn headers(convert: &mut Convert<'_>, requester: &Value, names: &Names, request:
 }
 
 /// A name of a parameter, which may be worked out.
-fn name_of(convert: &mut Convert<'_>, node: &Value, names: &Names, name: &str, request: &mut Request) -> Option<String> {
+fn name_of(
+    convert: &mut Convert<'_>,
+    node: &Value,
+    names: &Names,
+    name: &str,
+    request: &mut Request,
+) -> Option<String> {
     if let Some(name) = convert.constant(node, name)
         && !name.contains(['{', '}'])
     {
         return Some(name);
     }
-    let made = convert.pieces(node, names, name).and_then(|pieces| template(convert, node, names, &pieces, false, request));
+    let made =
+        convert.pieces(node, names, name).and_then(|pieces| template(convert, node, names, &pieces, false, request));
     match made {
         Ok(name) => Some(name),
         Err(reason) => {
@@ -534,11 +351,18 @@ pub(super) fn put(
     let written = match value {
         Value::Null => return,
         Value::Bool(flag) => Some(Value::from(if *flag { "True" } else { "False" })),
-        Value::Number(number) => Some(if matches!(target, Target::Header(_)) { number.to_string().into() } else { number.clone().into() }),
-        Value::Array(items) => Some(Value::Array(items.iter().map(|item| match item {
-            Value::Bool(flag) => Value::from(if *flag { "True" } else { "False" }),
-            other => other.clone(),
-        }).collect())),
+        Value::Number(number) => {
+            Some(if matches!(target, Target::Header(_)) { number.to_string().into() } else { number.clone().into() })
+        }
+        Value::Array(items) => Some(Value::Array(
+            items
+                .iter()
+                .map(|item| match item {
+                    Value::Bool(flag) => Value::from(if *flag { "True" } else { "False" }),
+                    other => other.clone(),
+                })
+                .collect(),
+        )),
         Value::Object(_) => {
             convert.notes.impossible(node, "an object as a parameter");
             return;
@@ -556,7 +380,7 @@ pub(super) fn put(
         Target::Query(name) => request.params.insert(name, written),
         Target::Header(name) => request.headers.insert(name, written),
         Target::Form(name) => request.form.get_or_insert_default().insert(name, written),
-        Target::Json(_) => None,
+        Target::Json(_) | Target::Named(_) => None,
     };
 }
 
@@ -681,7 +505,14 @@ fn body(convert: &mut Convert<'_>, requester: &Value, names: &Names, request: &m
 }
 
 /// A field of a JSON body, with everything in it.
-fn json_field(convert: &mut Convert<'_>, node: &Value, names: &Names, pointer: &str, value: &Value, request: &mut Request) {
+fn json_field(
+    convert: &mut Convert<'_>,
+    node: &Value,
+    names: &Names,
+    pointer: &str,
+    value: &Value,
+    request: &mut Request,
+) {
     if let Value::String(template) = value
         && let Ok(pieces) = convert.pieces(node, names, template)
         && has_secret(convert, &pieces)
@@ -721,16 +552,25 @@ fn contains_secret(convert: &mut Convert<'_>, node: &Value, names: &Names, value
 /// A value of a JSON body as an expression.
 fn json_code(convert: &mut Convert<'_>, node: &Value, names: &Names, value: &Value) -> Result<Code, String> {
     match value {
-        Value::String(template) => convert.translate(node, names, Place::Request, |translator| translator.as_value(template)),
+        Value::String(template) => {
+            convert.translate(node, names, Place::Request, |translator| translator.as_value(template))
+        }
         Value::Array(items) => {
-            let items = items.iter().map(|item| Ok(json_code(convert, node, names, item)?.text)).collect::<Result<Vec<_>, String>>()?;
+            let items = items
+                .iter()
+                .map(|item| Ok(json_code(convert, node, names, item)?.text))
+                .collect::<Result<Vec<_>, String>>()?;
             Ok(Code::of_list(&items))
         }
         Value::Object(_) => {
             let mut fields = Vec::new();
             for (name, field) in tree::fields(value) {
                 let name = convert.constant(node, name).ok_or_else(|| format!("the name `{name}` is worked out"))?;
-                fields.push(format!("{}: {}", super::expression::quoted(&name), json_code(convert, node, names, field)?.text));
+                fields.push(format!(
+                    "{}: {}",
+                    super::expression::quoted(&name),
+                    json_code(convert, node, names, field)?.text
+                ));
             }
             Ok(Code::of_map(&fields))
         }
@@ -756,6 +596,8 @@ impl Convert<'_> {
         let written = text(option.get("field_name")).to_owned();
         let name = match self.constant(option, &written) {
             Some(name) => name,
+            // What nobody declares is nothing.
+            None if self.is_undeclared(option, &written) => String::new(),
             None => {
                 self.notes.impossible(option, format!("the name `{written}` of a parameter is worked out"));
                 return None;
@@ -768,6 +610,16 @@ impl Convert<'_> {
             "path" => return None,
             _ => Target::Query(name),
         })
+    }
+
+    /// Whether a template is no more than a setting that the specification does not know.
+    fn is_undeclared(&mut self, node: &Value, template: &str) -> bool {
+        let pieces = self.pieces(node, &Names::default(), template).unwrap_or_default();
+        let [Piece::Expression(ast)] = pieces.as_slice() else { return false };
+        let path = ast.path().unwrap_or_default();
+        let texts: Vec<String> = path.iter().skip(1).map(super::settings::plain_text).collect();
+        path.first() == Some(&"config".into())
+            && !self.settings.all.iter().any(|setting| setting.path.starts_with(&texts))
     }
 
     /// A setting that lists values.

@@ -1,0 +1,214 @@
+//! The address of a request: scheme and host, which the connector is pinned to, the path, and what stands in its query.
+
+use serde_json::Value;
+
+use super::{Request, Target, secret_words, template, whole_url};
+use crate::import::auth::placed;
+use crate::import::convert::Convert;
+use crate::import::expression::{Names, Place};
+use crate::import::jinja::Piece;
+use crate::import::settings::plain_text;
+use crate::import::tree::text;
+
+/// Where an address is cut: its origin, the path after it, and the query.
+pub(super) fn address(convert: &mut Convert<'_>, requester: &Value, names: &Names, request: &mut Request) {
+    let (url, base) = (text(requester.get("url")).to_owned(), text(requester.get("url_base")).to_owned());
+    let path = text(requester.get("path")).trim_start_matches('/').to_owned();
+    // A path that is nothing but a value of the parent may be a whole address.
+    if let Some(field) = url_field(convert, requester, &path, names) {
+        request.url_field = Some(field);
+        request.base = base_of(convert, requester, if base.is_empty() { &url } else { &base }).unwrap_or_default();
+        return;
+    }
+    let whole = whole_url(requester);
+    let pieces = match convert.pieces(requester, names, &whole) {
+        Ok(pieces) => pieces,
+        Err(reason) => {
+            convert.notes.impossible(requester, format!("the address: {reason}"));
+            return;
+        }
+    };
+    let written_base = if base.is_empty() { url } else { base };
+    // The shared beginning as it is written, where it is plain; else only the origin.
+    let shared = convert.constant(requester, written_base.trim_end_matches('/')).filter(|base| {
+        base.starts_with("http") && !base.contains(['?', '{', '}']) && !path.is_empty() && !path.starts_with("http")
+    });
+    let (base, rest) = match shared {
+        Some(shared) => {
+            let mut rest = pieces;
+            if let Some(Piece::Text(first)) = rest.first_mut() {
+                *first = first.strip_prefix(shared.as_str()).unwrap_or(first).to_owned();
+            }
+            (shared, rest)
+        }
+        None => match split_origin(convert, requester, pieces) {
+            Ok(found) => found,
+            Err(reason) => {
+                convert.notes.impossible(requester, format!("the address: {reason}"));
+                return;
+            }
+        },
+    };
+    request.base = base;
+    let (path, query) = split_query(rest);
+    request.path = match template(convert, requester, names, &path, true, request) {
+        Ok(path) => path,
+        Err(reason) => {
+            convert.notes.impossible(requester, format!("the path: {reason}"));
+            return;
+        }
+    };
+    if let Err(reason) = query_params(convert, requester, names, query, request) {
+        convert.notes.impossible(requester, format!("the query of the address: {reason}"));
+    }
+}
+
+/// The name of the value that is the whole address.
+fn url_field(convert: &mut Convert<'_>, requester: &Value, path: &str, names: &Names) -> Option<String> {
+    let pieces = convert.pieces(requester, names, path).ok()?;
+    let [Piece::Expression(ast)] = pieces.as_slice() else { return None };
+    let path = ast.path()?;
+    let root = path.first()?.as_str()?;
+    let texts: Vec<String> = path.iter().skip(1).map(plain_text).collect();
+    let last = texts.last()?.to_ascii_lowercase();
+    let is_url = ["url", "uri", "href", "link", "endpoint"].iter().any(|word| last.contains(word));
+    if !is_url || !root.starts_with("stream_") {
+        return None;
+    }
+    names.partition.get(&texts).cloned()
+}
+
+/// The base URL of a text, where settings alone decide it.
+fn base_of(convert: &mut Convert<'_>, requester: &Value, base: &str) -> Option<String> {
+    let pieces = convert.pieces(requester, &Names::default(), base).ok()?;
+    split_origin(convert, requester, pieces).ok().map(|(base, _)| base)
+}
+
+/// Scheme and host, and what follows; what is worked out of settings becomes a value of the connector.
+fn split_origin(
+    convert: &mut Convert<'_>,
+    requester: &Value,
+    pieces: Vec<Piece>,
+) -> Result<(String, Vec<Piece>), String> {
+    let (mut base, mut rest) = (String::new(), Vec::new());
+    let mut is_over = false;
+    for (at, piece) in pieces.into_iter().enumerate() {
+        if is_over {
+            rest.push(piece);
+            continue;
+        }
+        match piece {
+            Piece::Text(text) => {
+                let scheme = if at == 0 { text.find("://").map_or(0, |scheme| scheme + 3) } else { 0 };
+                let (head, tail) = text.split_at(scheme);
+                let end = tail.find(['/', '?']);
+                let (authority, after) = tail.split_at(end.unwrap_or(tail.len()));
+                if authority.contains(['{', '}']) {
+                    return Err("braces stand in the host".to_owned());
+                }
+                base.push_str(head);
+                base.push_str(authority);
+                if end.is_some() {
+                    is_over = true;
+                    rest.push(Piece::Text(after.to_owned()));
+                }
+            }
+            Piece::Expression(ast) => {
+                let path = ast.path();
+                let is_setting =
+                    path.as_ref().is_some_and(|path| path.len() > 1 && path.first() == Some(&"config".into()));
+                if let (true, Some(path)) = (is_setting, path) {
+                    let texts: Vec<String> = path.iter().skip(1).map(plain_text).collect();
+                    if !convert.settings.has_below(&texts) {
+                        let setting = convert.settings.find(&texts);
+                        // A host is no secret, whatever the original calls it: it stands in every printed address.
+                        setting.is_secret = false;
+                        if setting.default.is_none() {
+                            setting.is_required = true;
+                        }
+                        base.push_str(&format!("{{{}}}", setting.name));
+                        continue;
+                    }
+                }
+                let code = convert.translate_ast(requester, &Names::default(), Place::Request, &ast)?.as_text();
+                base.push_str(&format!("{{{}}}", convert.shared_value(&code.text)));
+            }
+        }
+    }
+    if !base.starts_with("http") && !base.starts_with('{') {
+        base = format!("https://{base}");
+    }
+    Ok((base, rest))
+}
+
+/// What stands before the question mark, and behind it.
+fn split_query(pieces: Vec<Piece>) -> (Vec<Piece>, Vec<Piece>) {
+    let (mut path, mut query, mut is_query) = (Vec::new(), Vec::new(), false);
+    for piece in pieces {
+        match piece {
+            piece if is_query => query.push(piece),
+            Piece::Text(text) => match text.split_once('?') {
+                Some((before, after)) => {
+                    is_query = true;
+                    path.push(Piece::Text(before.to_owned()));
+                    query.push(Piece::Text(after.to_owned()));
+                }
+                None => path.push(Piece::Text(text)),
+            },
+            piece => path.push(piece),
+        }
+    }
+    (path, query)
+}
+
+/// The parameters that stand in an address.
+fn query_params(
+    convert: &mut Convert<'_>,
+    requester: &Value,
+    names: &Names,
+    query: Vec<Piece>,
+    request: &mut Request,
+) -> Result<(), String> {
+    let mut pairs: Vec<Vec<Piece>> = vec![Vec::new()];
+    for piece in query {
+        match piece {
+            Piece::Text(text) => {
+                for (at, part) in text.split('&').enumerate() {
+                    if at > 0 {
+                        pairs.push(Vec::new());
+                    }
+                    if let (false, Some(last)) = (part.is_empty(), pairs.last_mut()) {
+                        last.push(Piece::Text(part.to_owned()));
+                    }
+                }
+            }
+            piece => pairs.last_mut().into_iter().for_each(|last| last.push(piece.clone())),
+        }
+    }
+    for mut pair in pairs.into_iter().filter(|pair| !pair.is_empty()) {
+        let Some(Piece::Text(first)) = pair.first_mut() else {
+            return Err("a parameter has a computed name".to_owned());
+        };
+        let (name, value) = first
+            .split_once('=')
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .unwrap_or((first.clone(), String::new()));
+        let decode =
+            |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        *first = decode(&value);
+        if first.is_empty() {
+            pair.remove(0);
+        }
+        let value = if pair.is_empty() {
+            "".into()
+        } else if let Some(words) = secret_words(convert, requester, &pair) {
+            request.credentials.push(placed(&Target::Query(decode(&name)), words));
+            continue;
+        } else {
+            let template = template(convert, requester, names, &pair, false, request)?;
+            template.into()
+        };
+        request.params.insert(decode(&name), value);
+    }
+    Ok(())
+}
