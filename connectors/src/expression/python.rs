@@ -176,10 +176,10 @@ impl Reader<'_> {
 
     fn map(&mut self, depth: usize) -> Option<Value> {
         self.take("{");
-        let (mut pairs, mut has_comma) = (Vec::new(), true);
+        let (mut pairs, mut has_comma) = (std::collections::BTreeMap::new(), true);
         loop {
             if self.take("}") {
-                return Some(pairs.into_iter().collect());
+                return Some(Value::from(pairs));
             }
             if !has_comma {
                 return None;
@@ -188,7 +188,8 @@ impl Reader<'_> {
             if !self.take(":") {
                 return None;
             }
-            pairs.push((key, self.value(depth)?));
+            let key = key.as_str().map_or_else(|| text(&key), str::to_owned);
+            pairs.insert(key, self.value(depth)?);
             has_comma = self.take(",");
         }
     }

@@ -58,7 +58,12 @@ fn secret(convert: &mut Convert<'_>, node: &Value, key: &str) -> Option<Value> {
 /// A template in words that may hold secrets.
 pub(super) fn template_words(convert: &mut Convert<'_>, node: &Value, template: &str) -> Option<Value> {
     let pieces = convert.pieces(node, &Names::default(), template).ok()?;
-    match pieces.as_slice() {
+    pieces_words(convert, &pieces)
+}
+
+/// Pieces of a template in words that may hold secrets.
+pub(super) fn pieces_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
+    match pieces {
         [] => return Some(json!({ "text": "" })),
         [Piece::Text(text)] => return Some(json!({ "text": text })),
         [Piece::Expression(ast)] => {
@@ -71,7 +76,7 @@ pub(super) fn template_words(convert: &mut Convert<'_>, node: &Value, template: 
         _ => {}
     }
     let mut out = String::new();
-    for piece in &pieces {
+    for piece in pieces {
         match piece {
             Piece::Text(text) if text.contains(['{', '}']) => return None,
             Piece::Text(text) => out.push_str(text),

@@ -265,6 +265,7 @@ impl<'a> Convert<'a> {
         let selector = component(retriever, "record_selector").cloned().unwrap_or(Value::Null);
         let mut names = Names {
             partition: made.routing.partition.clone(),
+            nullable: made.routing.nullable.clone(),
             records: self.records_path(&selector),
             ..Names::default()
         };

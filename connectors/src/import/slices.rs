@@ -19,6 +19,8 @@ pub(super) struct Routing {
     pub(super) parent: Option<Value>,
     /// The original's names below the slice, with ours.
     pub(super) partition: BTreeMap<Vec<String>, String>,
+    /// Names of what a parent may lack.
+    pub(super) nullable: Vec<String>,
     /// Values that go into each request.
     options: Vec<(Value, String)>,
 }
@@ -250,6 +252,7 @@ fn parent(
         let name = convert.free_name(&plain_name(&joined), |name| routing.is_taken(name) || fields.contains_key(name));
         fields.insert(name.clone(), pointer(&path).into());
         nullable.push(name.clone());
+        routing.nullable.push(name.clone());
         routing.partition.insert(vec!["extra_fields".to_owned(), joined], name);
     }
     if let Some(option) = component(config, "request_option") {

@@ -109,7 +109,7 @@ streams:
       lines: { type: json, nullable: true }
       updated_at: { type: timestamp, nullable: true }
 
-  # confirm: `customTables` (line 50 of the original) is left out, the report says why
+  # confirm: `customTables` (line 44 of the original) is left out, the report says why
 "##;
     assert_eq!(import.text, expected);
     assert_eq!(import.streams, ["orders"]);
@@ -121,7 +121,7 @@ fn code_is_named_with_its_class_and_line() {
     assert!(import.is_partial());
     let impossible: Vec<String> = import.report.of(Outcome::Impossible).map(ToString::to_string).collect();
     let expected =
-        "impossible  line 55: custom_tables: a transformation that is Python code: `source_shop.components.Explode`";
+        "impossible  line 49: custom_tables: a transformation that is Python code: `source_shop.components.Explode`";
     assert_eq!(impossible, [expected]);
     assert!(import.report.to_string().ends_with("1 converted, 0 approximated, 1 impossible"));
 }

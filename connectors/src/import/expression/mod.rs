@@ -83,6 +83,11 @@ impl Code {
         named(name)
     }
 
+    /// The value, or none where its text is empty.
+    pub(super) fn unless_blank(&self, text: &Self) -> Self {
+        Self::new(format!("{} if {} else none", self.tight(), text.tight()), self.kind)
+    }
+
     /// In parentheses, where it needs them.
     pub(super) fn tight(&self) -> String {
         if self.is_atom { self.text.clone() } else { format!("({})", self.text) }
@@ -140,6 +145,8 @@ pub(super) struct Names {
     pub(super) records: Vec<String>,
     /// Whether a page's records can be looked at beside the answer.
     pub(super) job: BTreeMap<Vec<String>, String>,
+    /// Our names of what a parent may lack.
+    pub(super) nullable: Vec<String>,
 }
 
 /// Translates the expressions of one component.
@@ -283,6 +290,18 @@ impl Translator<'_> {
     pub(super) fn code(&mut self, ast: &Ast) -> Answer {
         if let Some(value) = self.known(ast) {
             return constant(&value);
+        }
+        // `get` gives none for what is not there, where an index gives an empty text.
+        if let Ast::Call(_, arguments, _) = ast
+            && arguments.len() == 1
+            && let Some(path) = ast.path()
+            && path.first() == Some(&"config".into())
+            && let Some(code) = self.reference(&path)?
+        {
+            return Ok(match code.text.strip_suffix(" | default('')") {
+                Some(bare) => Code::new(format!("{bare} | default(none)"), Kind::Any),
+                None => code,
+            });
         }
         if let Some(path) = ast.path()
             && let Some(code) = self.reference(&path)?
@@ -517,7 +536,10 @@ impl Translator<'_> {
             return Ok(Code::new(text, Kind::Text));
         }
         if !is_there {
-            return Ok(Code::new(format!("{bare} | default('')"), Kind::Any));
+            return Ok(match kind {
+                Kind::List => Code::new(format!("{bare} | default(none)"), kind),
+                _ => Code::new(format!("{bare} | default('')"), Kind::Any),
+            });
         }
         Ok(Code { name: (self.place == Place::Request).then(|| bare.clone()), ..Code::atom(bare, kind) })
     }
@@ -535,6 +557,9 @@ impl Translator<'_> {
             return Ok(Code::atom("''", Kind::Text));
         };
         Ok(match self.place {
+            Place::Request if self.names.nullable.contains(&name) => {
+                Code::new(format!("{name} | default(none)"), Kind::Any)
+            }
             Place::Request => named(&name),
             Place::Record => Code::atom(format!("given.{name}"), Kind::Any),
             Place::Page => Code::atom(format!("settings.{name}"), Kind::Any),

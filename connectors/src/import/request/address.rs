@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Request, Target, secret_words, template, whole_url};
+use super::{Request, Target, secret_words, template};
 use crate::import::auth::placed;
 use crate::import::convert::Convert;
 use crate::import::expression::{Names, Place};
@@ -20,8 +20,7 @@ pub(super) fn address(convert: &mut Convert<'_>, requester: &Value, names: &Name
         request.base = base_of(convert, requester, if base.is_empty() { &url } else { &base }).unwrap_or_default();
         return;
     }
-    let whole = whole_url(requester);
-    let pieces = match convert.pieces(requester, names, &whole) {
+    let pieces = match joined(convert, requester, names) {
         Ok(pieces) => pieces,
         Err(reason) => {
             convert.notes.impossible(requester, format!("the address: {reason}"));
@@ -61,6 +60,38 @@ pub(super) fn address(convert: &mut Convert<'_>, requester: &Value, names: &Name
     if let Err(reason) = query_params(convert, requester, names, query, request) {
         convert.notes.impossible(requester, format!("the query of the address: {reason}"));
     }
+}
+
+/// The base and the path after it, with one slash between them once parameters are known.
+fn joined(convert: &mut Convert<'_>, requester: &Value, names: &Names) -> Result<Vec<Piece>, String> {
+    let mut path = convert.pieces(requester, names, text(requester.get("path")))?;
+    if let Some(Piece::Text(first)) = path.first_mut() {
+        *first = first.trim_start_matches('/').to_owned();
+    }
+    path.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
+    let is_whole =
+        matches!(path.first(), Some(Piece::Text(text)) if text.starts_with("http://") || text.starts_with("https://"));
+    if is_whole {
+        return Ok(path);
+    }
+    let (url, base) = (text(requester.get("url")), text(requester.get("url_base")));
+    let base = if base.is_empty() { url } else { base };
+    if path.is_empty() {
+        return convert.pieces(requester, names, base);
+    }
+    let mut pieces = convert.pieces(requester, names, base.trim_end_matches('/'))?;
+    let mut path = path.into_iter();
+    let first = match path.next() {
+        Some(Piece::Text(text)) => vec![Piece::Text(format!("/{text}"))],
+        first => std::iter::once(Piece::Text("/".to_owned())).chain(first).collect(),
+    };
+    for piece in first.into_iter().chain(path) {
+        match (pieces.last_mut(), piece) {
+            (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
+            (_, piece) => pieces.push(piece),
+        }
+    }
+    Ok(pieces)
 }
 
 /// The name of the value that is the whole address.
@@ -201,7 +232,7 @@ fn query_params(
         }
         let value = if pair.is_empty() {
             "".into()
-        } else if let Some(words) = secret_words(convert, requester, &pair) {
+        } else if let Some(words) = secret_words(convert, &pair) {
             request.credentials.push(placed(&Target::Query(decode(&name)), words));
             continue;
         } else {

@@ -4,7 +4,7 @@ mod address;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::{placed, template_words};
+use super::auth::{pieces_words, placed};
 use super::convert::Convert;
 use super::expression::{Code, Kind, Names, Place};
 use super::jinja::{Ast, Piece};
@@ -175,27 +175,8 @@ pub(super) fn request(convert: &mut Convert<'_>, requester: &Value, names: &Name
 }
 
 /// Words for pieces that hold a secret.
-fn secret_words(convert: &mut Convert<'_>, node: &Value, pieces: &[Piece]) -> Option<Value> {
-    if !has_secret(convert, pieces) {
-        return None;
-    }
-    // The words are made of the template's own text.
-    let text: String = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Expression(ast) => {
-                ast.path().map(|path| format!("{{{{ {} }}}}", path_text(&path))).unwrap_or_default()
-            }
-        })
-        .collect();
-    template_words(convert, node, &text)
-}
-
-fn path_text(path: &[Value]) -> String {
-    let mut parts = path.iter();
-    let root = parts.next().map(super::settings::plain_text).unwrap_or_default();
-    parts.fold(root, |of, key| format!("{of}[{key}]"))
+fn secret_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
+    if has_secret(convert, pieces) { pieces_words(convert, pieces) } else { None }
 }
 
 /// Whether a secret setting is named.
@@ -416,7 +397,7 @@ fn scalar(
         }
         _ => {}
     }
-    if let Some(words) = secret_words(convert, node, &pieces) {
+    if let Some(words) = secret_words(convert, &pieces) {
         request.credentials.push(placed(target, words));
         return Ok(None);
     }
@@ -517,7 +498,7 @@ fn json_field(
         && let Ok(pieces) = convert.pieces(node, names, template)
         && has_secret(convert, &pieces)
     {
-        match secret_words(convert, node, &pieces) {
+        match secret_words(convert, &pieces) {
             Some(words) => request.credentials.push(placed(&Target::Json(pointer.to_owned()), words)),
             None => convert.notes.impossible(node, "a secret stands in an expression of the body"),
         }
@@ -553,7 +534,13 @@ fn contains_secret(convert: &mut Convert<'_>, node: &Value, names: &Names, value
 fn json_code(convert: &mut Convert<'_>, node: &Value, names: &Names, value: &Value) -> Result<Code, String> {
     match value {
         Value::String(template) => {
-            convert.translate(node, names, Place::Request, |translator| translator.as_value(template))
+            let code = convert.translate(node, names, Place::Request, |translator| translator.as_value(template))?;
+            // What comes to nothing is left out.
+            if !code.text.contains("''") || template.is_empty() {
+                return Ok(code);
+            }
+            let text = convert.translate(node, names, Place::Request, |translator| translator.as_text(template))?;
+            Ok(code.unless_blank(&text))
         }
         Value::Array(items) => {
             let items = items
