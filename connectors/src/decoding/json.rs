@@ -59,6 +59,7 @@ struct Frame {
 
 /// Something in a body that is wanted with all its bytes.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four claims about one place, of which any may hold")]
 pub struct Target {
     path: Path,
     shown: String,
@@ -483,7 +484,7 @@ impl JsonSplitter {
     /// Takes the wanted fields out of a record that is one value of the body, because nobody looked into it on the way.
     fn take_fields(&mut self, text: &Bytes) -> bool {
         let is_one = self.targets.first().is_some_and(|target| target.is_either)
-            && !self.stack.last().is_some_and(|frame| frame.holds.is_some());
+            && self.stack.last().is_none_or(|frame| frame.holds.is_none());
         let path = &self.path;
         let inside = |pointer: &Pointer| pointer.segments().strip_prefix(path.as_slice()).map(<[String]>::to_vec);
         if is_one

@@ -61,7 +61,8 @@ mod tests {
                 "57edf4a22be3c955ac49da2e2107b67a",
             ),
         ] {
-            let hex: String = digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String =
+                digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
             assert_eq!(hex, expected);
         }
     }

@@ -197,15 +197,12 @@ impl Reader<'_> {
     fn text(&mut self) -> Option<Value> {
         let quote = self.rest.chars().next()?;
         let triple = quote.to_string().repeat(3);
-        let (close, is_long) = match self.rest.strip_prefix(triple.as_str()) {
-            Some(rest) => {
-                self.rest = rest;
-                (triple, true)
-            }
-            None => {
-                self.rest = self.rest.get(1..)?;
-                (quote.to_string(), false)
-            }
+        let (close, is_long) = if let Some(rest) = self.rest.strip_prefix(triple.as_str()) {
+            self.rest = rest;
+            (triple, true)
+        } else {
+            self.rest = self.rest.get(1..)?;
+            (quote.to_string(), false)
         };
         let mut out = String::new();
         loop {

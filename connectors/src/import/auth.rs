@@ -108,7 +108,7 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
                 return alternatives(convert, &either);
             }
         }
-        Ast::Call(called, arguments, named) if named.is_empty() => {
+        Ast::Call(called, arguments, by_name) if by_name.is_empty() => {
             if let (Ast::Attribute(of, method), [key, default]) = (called.as_ref(), arguments.as_slice())
                 && method == "get"
                 && !matches!(default, Ast::Constant(_) | Ast::Map(_))
@@ -125,7 +125,6 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
             }
         }
         Ast::Filter(of, name, ..) if matches!(name.as_str(), "string" | "trim") => return alternatives(convert, of),
-        Ast::Call(..) => {}
         Ast::If(then, _, Some(otherwise)) => {
             let mut names = alternatives(convert, then)?;
             names.extend(alternatives(convert, otherwise)?);
@@ -156,6 +155,7 @@ fn basic(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
 }
 
 /// A credential at its place.
+#[expect(clippy::needless_pass_by_value, reason = "callers have made the value for this")]
 pub(super) fn placed(target: &Target, value: Value) -> Value {
     match target {
         Target::Header(name) => json!({ "header": { "name": name, "value": value } }),
@@ -253,7 +253,7 @@ fn oauth(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
         if grant != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
             out.insert("grant_type".to_owned(), grant.into());
         }
-    } else if grant == "refresh_token" || text(node.get("refresh_token")) != "" {
+    } else if grant == "refresh_token" || !text(node.get("refresh_token")).is_empty() {
         let token = if text(node.get("refresh_token")).is_empty() {
             let path =
                 component(node, "refresh_token_updater").and_then(|updater| updater.get("refresh_token_config_path"));
@@ -297,8 +297,6 @@ fn client(convert: &mut Convert<'_>, node: &Value, out: &mut Map<String, Value>)
         let is_json = name.eq_ignore_ascii_case("content-type") && text(Some(value)).contains("application/json");
         if is_json {
             sent_as = Some("json");
-        } else if name.eq_ignore_ascii_case("content-type") {
-            continue;
         } else if name.eq_ignore_ascii_case("authorization") && text(Some(value)).contains("base64encode") {
             // User and password in the header, and beside the other fields all the same.
             let Some(Value::Object(client)) = out.get_mut("client") else { return None };
@@ -311,7 +309,7 @@ fn client(convert: &mut Convert<'_>, node: &Value, out: &mut Map<String, Value>)
                 })
                 .collect();
             out.insert("fields".to_owned(), Value::Object(fields));
-        } else {
+        } else if !name.eq_ignore_ascii_case("content-type") {
             headers.insert(name.clone(), login_value(convert, node, value)?);
         }
     }

@@ -402,7 +402,8 @@ impl<'a> Convert<'a> {
         }
     }
 
-    pub(super) fn write_request(&mut self, request: &request::Request, made: &mut Made) {
+    #[expect(clippy::unused_self, reason = "it stands beside what writes the other parts")]
+    pub(super) fn write_request(&self, request: &request::Request, made: &mut Made) {
         if request.method != "get" {
             made.fields.insert("method".to_owned(), request.method.clone().into());
         }
@@ -419,7 +420,8 @@ impl<'a> Convert<'a> {
         }
     }
 
-    pub(super) fn write_slices(&mut self, request: &request::Request, made: &mut Made) {
+    #[expect(clippy::unused_self, reason = "it stands beside what writes the other parts")]
+    pub(super) fn write_slices(&self, request: &request::Request, made: &mut Made) {
         if let Some(slices) = made.routing.slices() {
             made.fields.insert("slices".to_owned(), slices);
         }
@@ -533,17 +535,14 @@ impl<'a> Convert<'a> {
         } else {
             made.fields.insert("key".to_owned(), key.iter().map(|one| Value::from(one.name.clone())).collect());
         }
-        match windowing {
-            Some(windowing) => {
-                made.fields.insert("start".to_owned(), windowing.start.clone());
-                made.fields.insert("kind".to_owned(), if key.is_empty() { "events" } else { "mutable" }.into());
-                made.fields.insert("window".to_owned(), Value::Object(windowing.window.clone()));
-            }
-            None => {
-                made.fields.insert("kind".to_owned(), "snapshot".into());
-                made.fields.insert("every".to_owned(), "1 day".into());
-                made.fields.insert("may_be_empty".to_owned(), true.into());
-            }
+        if let Some(windowing) = windowing {
+            made.fields.insert("start".to_owned(), windowing.start.clone());
+            made.fields.insert("kind".to_owned(), if key.is_empty() { "events" } else { "mutable" }.into());
+            made.fields.insert("window".to_owned(), Value::Object(windowing.window.clone()));
+        } else {
+            made.fields.insert("kind".to_owned(), "snapshot".into());
+            made.fields.insert("every".to_owned(), "1 day".into());
+            made.fields.insert("may_be_empty".to_owned(), true.into());
         }
         made.fields
             .insert("deletes".to_owned(), remarked("none", "confirm: the original does not look for deleted rows"));
@@ -617,12 +616,12 @@ impl<'a> Convert<'a> {
     /// Notes a part that is code.
     pub(super) fn custom(&mut self, node: &Value, kind: &str, what: &str) {
         let class = text(node.get("class_name"));
-        let note = if class.is_empty() {
+        let what = if class.is_empty() {
             format!("{what} of type `{kind}`")
         } else {
             format!("{what} that is Python code: `{class}`")
         };
-        self.notes.impossible(node, note);
+        self.notes.impossible(node, what);
     }
 
     /// A name that nothing else in a request has.

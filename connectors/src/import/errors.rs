@@ -39,7 +39,10 @@ fn default(convert: &mut Convert<'_>, handler: &Value, names: &Names, rules: &mu
         let message = text(filter.get("error_message"));
         let message = if message.contains("{{") { "" } else { message };
         // Without an action the status decides, in words of its own.
-        let action = if action.is_empty() { if message.is_empty() { continue } else { "FAIL" } } else { action };
+        if action.is_empty() && message.is_empty() {
+            continue;
+        }
+        let action = if action.is_empty() { "FAIL" } else { action };
         let then = match action {
             "SUCCESS" => "accept".into(),
             "IGNORE" => "skip_request".into(),
@@ -131,41 +134,38 @@ fn when(convert: &mut Convert<'_>, filter: &Value, names: &Names) -> Option<Valu
 
 /// How long to wait before a refused request is sent again: the first strategy that says it.
 fn wait(convert: &mut Convert<'_>, handler: &Value) -> Option<Value> {
-    let strategies = handler.get("backoff_strategies").and_then(Value::as_array)?;
-    for strategy in strategies {
-        let seconds = |key: &str, convert: &mut Convert<'_>| convert.number(strategy, key);
-        let header = convert.constant_text(strategy, "header").unwrap_or_default();
-        let pattern = text(strategy.get("regex")).to_owned();
-        let made = match kind(strategy) {
-            "ConstantBackoffStrategy" => {
-                let seconds = seconds("backoff_time_in_seconds", convert)?;
-                json!({ "constant": span(seconds) })
+    let strategy = handler.get("backoff_strategies").and_then(Value::as_array)?.first()?;
+    let seconds = |key: &str, convert: &mut Convert<'_>| convert.number(strategy, key);
+    let header = convert.constant_text(strategy, "header").unwrap_or_default();
+    let pattern = text(strategy.get("regex")).to_owned();
+    let made = match kind(strategy) {
+        "ConstantBackoffStrategy" => {
+            let seconds = seconds("backoff_time_in_seconds", convert)?;
+            json!({ "constant": span(seconds) })
+        }
+        "ExponentialBackoffStrategy" => {
+            let factor = seconds("factor", convert).unwrap_or(5.0);
+            json!({ "exponential": { "first": span(factor * 2.0) } })
+        }
+        "WaitTimeFromHeader" => {
+            let mut wait = json!({ "name": header, "format": "seconds_from_now" });
+            put_pattern(&mut wait, &pattern);
+            json!({ "header": wait })
+        }
+        "WaitUntilTimeFromHeader" => {
+            let mut wait = json!({ "name": header, "format": "unix_seconds" });
+            put_pattern(&mut wait, &pattern);
+            if let (Some(least), Value::Object(fields)) = (seconds("min_wait", convert), &mut wait) {
+                fields.insert("at_least".to_owned(), span(least).into());
             }
-            "ExponentialBackoffStrategy" => {
-                let factor = seconds("factor", convert).unwrap_or(5.0);
-                json!({ "exponential": { "first": span(factor * 2.0) } })
-            }
-            "WaitTimeFromHeader" => {
-                let mut wait = json!({ "name": header, "format": "seconds_from_now" });
-                put_pattern(&mut wait, &pattern);
-                json!({ "header": wait })
-            }
-            "WaitUntilTimeFromHeader" => {
-                let mut wait = json!({ "name": header, "format": "unix_seconds" });
-                put_pattern(&mut wait, &pattern);
-                if let (Some(least), Value::Object(fields)) = (seconds("min_wait", convert), &mut wait) {
-                    fields.insert("at_least".to_owned(), span(least).into());
-                }
-                json!({ "header": wait })
-            }
-            other => {
-                convert.custom(strategy, other, "a way to wait");
-                return None;
-            }
-        };
-        return Some(made);
-    }
-    None
+            json!({ "header": wait })
+        }
+        other => {
+            convert.custom(strategy, other, "a way to wait");
+            return None;
+        }
+    };
+    Some(made)
 }
 
 fn put_pattern(wait: &mut Value, pattern: &str) {

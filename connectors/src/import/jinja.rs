@@ -121,7 +121,9 @@ impl Ast {
             }
             Self::Slice(of, from, until) => {
                 of.walk(see);
-                [from, until].into_iter().flatten().for_each(|bound| bound.walk(see));
+                for bound in [from, until].into_iter().flatten() {
+                    bound.walk(see);
+                }
             }
             Self::Call(of, arguments, named) | Self::Filter(of, _, arguments, named) => {
                 of.walk(see);

@@ -264,9 +264,8 @@ fn seen(
         _ => None,
     };
     let is_plain_stop = match stops.as_slice() {
-        [] => true,
+        [] | [Piece::Expression(Ast::Constant(Value::Bool(false)))] => true,
         [Piece::Text(text)] => matches!(text.trim(), "False" | "false"),
-        [Piece::Expression(Ast::Constant(Value::Bool(false)))] => true,
         [Piece::Expression(ast)] => path.as_ref().is_some_and(|path| is_absence(ast, path)),
         _ => false,
     };
@@ -342,7 +341,7 @@ fn is_absence(ast: &Ast, path: &[Value]) -> bool {
         Ast::Test(of, name, _) => is_it(of) && matches!(name.as_str(), "none" | "undefined" | "false"),
         Ast::Binary("==", left, right) => {
             let is_nothing = |of: &Ast| {
-                matches!(of, Ast::Constant(Value::Null) | Ast::Constant(Value::Bool(false)))
+                matches!(of, Ast::Constant(Value::Null | Value::Bool(false)))
                     || matches!(of, Ast::Constant(Value::String(text)) if text.is_empty())
             };
             (is_it(left) && is_nothing(right)) || (is_it(right) && is_nothing(left))

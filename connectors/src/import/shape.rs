@@ -8,7 +8,7 @@ use super::tree::{self, component, is_true, kind, text};
 
 /// A JSON pointer of parts.
 pub(super) fn pointer(parts: &[String]) -> String {
-    parts.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+    parts.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect::<Vec<_>>().concat()
 }
 
 /// The steps of a selector and a stream.

@@ -39,7 +39,7 @@ impl Routing {
                 Target::Header(key) => drop(request.headers.insert(key, format!("{{{name}}}").into())),
                 Target::Named(_) => {}
                 Target::Form(key) => {
-                    drop(request.form.get_or_insert_default().insert(key, format!("{{{name}}}").into()))
+                    drop(request.form.get_or_insert_default().insert(key, format!("{{{name}}}").into()));
                 }
             }
         }

@@ -67,7 +67,7 @@ spec:
 #[test]
 fn a_manifest_reads_as_a_person_would_write_it() {
     let import = import_airbyte(SHOP, "source-shop/manifest.yaml", None).unwrap();
-    let expected = r##"# shop: imported from a low-code manifest. Look at every `# confirm:`, then at what `lint` says.
+    let expected = r#"# shop: imported from a low-code manifest. Look at every `# confirm:`, then at what `lint` says.
 manifest: 1
 connector: shop
 title: Shop
@@ -110,7 +110,7 @@ streams:
       updated_at: { type: timestamp, nullable: true }
 
   # confirm: `customTables` (line 44 of the original) is left out, the report says why
-"##;
+"#;
     assert_eq!(import.text, expected);
     assert_eq!(import.streams, ["orders"]);
 }

@@ -43,23 +43,23 @@ pub(super) fn look(convert: &mut Convert<'_>, stream: &Value, sync: &Value) -> C
     };
     let start_name = name(convert, "partition_field_start", "start_time");
     let end_name = name(convert, "partition_field_end", "end_time");
-    let is_named = names_any(stream, &[start_name.as_str(), end_name.as_str()], sync);
+    let is_named = names_any(stream, &[start_name.as_str(), end_name.as_str()]);
     let is_sent = component(sync, "start_time_option").is_some() || component(sync, "end_time_option").is_some();
     Cursor { start_name, end_name, is_named, is_used: is_named || is_sent }
 }
 
 /// Whether a template names one of the bounds; the cursor itself and the parents are not looked at.
-fn names_any(node: &Value, bounds: &[&str], cursor: &Value) -> bool {
+fn names_any(node: &Value, bounds: &[&str]) -> bool {
     match node {
         Value::String(template) if jinja::is_template(template) => {
             let is_slice =
                 ["stream_interval", "stream_slice", "stream_partition"].iter().any(|root| template.contains(root));
             is_slice && bounds.iter().any(|bound| template.contains(bound))
         }
-        Value::Array(items) => items.iter().any(|item| names_any(item, bounds, cursor)),
+        Value::Array(items) => items.iter().any(|item| names_any(item, bounds)),
         Value::Object(fields) => fields.iter().any(|(name, value)| {
             !matches!(name.as_str(), "incremental_sync" | "partition_router" | "schema_loader" | "$parameters")
-                && names_any(value, bounds, cursor)
+                && names_any(value, bounds)
         }),
         _ => false,
     }
@@ -144,16 +144,16 @@ pub(super) fn windowing(
         }
     };
     let step = convert.constant_text(sync, "step").unwrap_or_default();
-    match duration(&step).map(|(months, seconds)| months * 30 * 86_400 + seconds).filter(|seconds| *seconds > 0) {
-        Some(seconds) => window.insert("length".to_owned(), span_of(seconds).into()),
-        None => {
-            if !step.is_empty() {
-                convert.notes.approximated(sync, format!("the step `{step}`, which a setting decides"));
-            }
-            let remark = "confirm: the original reads everything since the start at once; shorter windows go on sooner";
-            window.insert("length".to_owned(), super::write::remarked(WHOLE, remark))
+    let seconds = duration(&step).map(|(months, seconds)| months * 30 * 86_400 + seconds);
+    if let Some(seconds) = seconds.filter(|seconds| *seconds > 0) {
+        window.insert("length".to_owned(), span_of(seconds).into());
+    } else {
+        if !step.is_empty() {
+            convert.notes.approximated(sync, format!("the step `{step}`, which a setting decides"));
         }
-    };
+        let remark = "confirm: the original reads everything since the start at once; shorter windows go on sooner";
+        window.insert("length".to_owned(), super::write::remarked(WHOLE, remark));
+    }
     window.insert("settle".to_owned(), "not_published".into());
     let lookback = convert.constant_text(sync, "lookback_window").and_then(|text| duration(&text));
     let lookback = lookback.map(|(months, seconds)| months * 30 * 86_400 + seconds);

@@ -123,8 +123,9 @@ pub(crate) fn fields_below(text: &str, name: &str) -> Vec<Pointer> {
         }
         let segments = parts.captures_iter(below).filter_map(|part| part.get(1).or_else(|| part.get(2)));
         let segments = segments.map(|part| part.as_str().replace("\\'", "'").replace("\\\\", "\\"));
-        let escaped: String = segments.map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-        found.push(Pointer::parse(&escaped));
+        let escaped: Vec<String> =
+            segments.map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+        found.push(Pointer::parse(&escaped.concat()));
     }
     found
 }

@@ -12,14 +12,15 @@ pub(super) struct Bases(Vec<(Template, Url)>);
 
 impl Bases {
     /// Those of all streams; a fault comes with the place in the manifest.
-    pub(super) fn of(streams: &[Stream], scope: &Scope) -> Result<Self, (String, Fault)> {
+    pub(super) fn of(streams: &[Stream], scope: &Scope) -> Result<Self, Box<(String, Fault)>> {
         let mut bases: Vec<(Template, Url)> = Vec::new();
         for stream in streams {
             let Some(template) = &stream.request.base_url else { continue };
             if bases.iter().any(|(known, _)| known == template) {
                 continue;
             }
-            let url = parse_base(template, scope).map_err(|fault| (format!("{}.base_url", stream.path), fault))?;
+            let url =
+                parse_base(template, scope).map_err(|fault| Box::new((format!("{}.base_url", stream.path), fault)))?;
             bases.push((template.clone(), url));
         }
         Ok(Self(bases))

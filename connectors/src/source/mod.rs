@@ -159,7 +159,7 @@ impl Source {
             stream.fill_zones(&scope).map_err(|error| blame(&stream.path, error.into()))?;
         }
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
-        let bases = Bases::of(&streams, &scope).map_err(|(path, fault)| blame(&path, fault))?;
+        let bases = Bases::of(&streams, &scope).map_err(|wrong| blame(&wrong.0, wrong.1))?;
         let (transport, authenticators) =
             access::access(manifest, &name, &resolved, &streams, &base, &bases.urls(), &options, &blame)?;
         let mut contracts = Vec::new();

@@ -240,7 +240,7 @@ impl Translator<'_> {
                     Some(value) if !value.is_null() => Piece::Expression(Ast::Constant(value)),
                     _ => Piece::Expression(ast),
                 },
-                text => text,
+                text @ Piece::Text(_) => text,
             })
             .fold(Vec::new(), |mut out, piece| {
                 match (out.last_mut(), piece) {
@@ -287,6 +287,7 @@ impl Translator<'_> {
     }
 
     /// One expression.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     pub(super) fn code(&mut self, ast: &Ast) -> Answer {
         if let Some(value) = self.known(ast) {
             return constant(&value);
@@ -493,7 +494,7 @@ impl Translator<'_> {
                 None => Code::atom("none", Kind::Any),
             },
             "response" if matches!(self.place, Place::Page | Place::Answer) => return self.answer(rest),
-            "headers" if matches!(self.place, Place::Page | Place::Answer) => return self.header(&texts),
+            "headers" if matches!(self.place, Place::Page | Place::Answer) => return Ok(Self::header(&texts)),
             "last_record" if self.place == Place::Page && !rest.is_empty() => {
                 Code::atom(rest.iter().fold("last_record".to_owned(), |of, key| step(&of, key)), Kind::Any)
             }
@@ -594,9 +595,8 @@ impl Translator<'_> {
         Ok(Some(Code::atom(path.iter().fold("body".to_owned(), |of, key| step(&of, key)), Kind::Any)))
     }
 
-    fn header(&mut self, path: &[String]) -> Result<Option<Code>, String> {
-        Ok(match path {
-            [] => None,
+    fn header(path: &[String]) -> Option<Code> {
+        match path {
             [link_header, relation, field] if link_header.eq_ignore_ascii_case("link") => Some(link(relation, field)),
             [link_header, relation] if link_header.eq_ignore_ascii_case("link") => Some(link(relation, "url")),
             [name] => {
@@ -604,7 +604,7 @@ impl Translator<'_> {
                 Some(Code::new(format!("{of} | default('')"), Kind::Any))
             }
             _ => None,
-        })
+        }
     }
 }
 

@@ -83,7 +83,6 @@ fn end_of(text: &str, close: &str) -> Option<usize> {
         match (quote, c) {
             (Some(_), '\\') => is_escaped = true,
             (Some(known), c) if known == c => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') if close != "#}" => quote = Some(c),
             (None, '{') => open += 1,
             (None, '}') if open > 0 => open -= 1,
@@ -100,7 +99,7 @@ struct Blocks<'a> {
     values: Vec<(String, Ast)>,
 }
 
-impl<'a> Blocks<'a> {
+impl Blocks<'_> {
     /// Pieces up to a block that begins with one of `ends`.
     fn until(&mut self, ends: &[&str]) -> Result<Vec<Piece>, String> {
         let mut pieces = Vec::new();

@@ -186,7 +186,7 @@ fn split_query(pieces: Vec<Piece>) -> (Vec<Piece>, Vec<Piece>) {
                 }
                 None => path.push(Piece::Text(text)),
             },
-            piece => path.push(piece),
+            piece @ Piece::Expression(_) => path.push(piece),
         }
     }
     (path, query)
@@ -213,7 +213,11 @@ fn query_params(
                     }
                 }
             }
-            piece => pairs.last_mut().into_iter().for_each(|last| last.push(piece.clone())),
+            piece @ Piece::Expression(_) => {
+                if let Some(last) = pairs.last_mut() {
+                    last.push(piece);
+                }
+            }
         }
     }
     for mut pair in pairs.into_iter().filter(|pair| !pair.is_empty()) {
