@@ -235,9 +235,19 @@ fn cursor(
 
 /// What a page says, as the literal that its text spells.
 fn typed(value: &Value) -> Value {
-    match value.get("expression").and_then(Value::as_str) {
-        Some(expression) => json!({ "expression": format!("({expression}) | literal or none") }),
-        None => value.clone(),
+    let literal = |of: &str| json!({ "expression": format!("({of}) | literal or none") });
+    let below = |root: &str, place: &str| {
+        let pointer = crate::decoding::Pointer::parse(place);
+        let parts = pointer.segments().iter().map(|part| format!("[{}]", super::expression::quoted(part)));
+        format!("{root}{}", parts.collect::<Vec<_>>().concat())
+    };
+    if let Some(place) = value.as_str() {
+        return literal(&below("body", place));
+    }
+    match (value.get("expression").and_then(Value::as_str), value.get("last_record").and_then(Value::as_str)) {
+        (Some(expression), _) => literal(expression),
+        (_, Some(place)) => literal(&below("last_record", place)),
+        _ => value.clone(),
     }
 }
 
