@@ -131,7 +131,9 @@ impl Ast {
             }
             Self::Test(of, _, arguments) => {
                 of.walk(see);
-                arguments.iter().for_each(|argument| argument.walk(see));
+                for argument in arguments {
+                    argument.walk(see);
+                }
             }
             Self::Binary(_, left, right) => {
                 left.walk(see);
