@@ -176,8 +176,11 @@ fn split_origin(
 fn split_query(pieces: Vec<Piece>) -> (Vec<Piece>, Vec<Piece>) {
     let (mut path, mut query, mut is_query) = (Vec::new(), Vec::new(), false);
     for piece in pieces {
+        if is_query {
+            query.push(piece);
+            continue;
+        }
         match piece {
-            piece if is_query => query.push(piece),
             Piece::Text(text) => match text.split_once('?') {
                 Some((before, after)) => {
                     is_query = true;
