@@ -74,6 +74,7 @@ fn asks_for_an_order(stream: &StreamManifest) -> bool {
     let in_body = match &stream.body {
         Some(BodyManifest::Json(json)) => is_order(&json.to_string()),
         Some(BodyManifest::Form(fields)) => named(fields),
+        Some(BodyManifest::Computed(expression)) => is_order(expression.as_str()),
         Some(BodyManifest::Text(text)) => is_order(&format!("{:?}", text.content)),
         Some(BodyManifest::Graphql(graphql)) => {
             is_order(&graphql.query) || graphql.variables.as_ref().is_some_and(|set| is_order(&set.to_string()))

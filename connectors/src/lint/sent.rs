@@ -90,6 +90,7 @@ fn texts(stream: &StreamManifest) -> Vec<String> {
     );
     let mut body = |body: &BodyManifest| match body {
         BodyManifest::Json(json) => json_texts(json, &mut texts),
+        BodyManifest::Computed(expression) => texts.push(expression.as_str().to_owned()),
         BodyManifest::Text(text) => value_texts(&text.content, &mut texts),
         BodyManifest::Graphql(graphql) => {
             texts.push(graphql.query.clone());
