@@ -88,6 +88,11 @@ impl Connector {
         Ok(connector)
     }
 
+    /// The same connector with another manifest.
+    pub(crate) fn with_manifest(&self, manifest: Manifest) -> Self {
+        Self { manifest, ..self.clone() }
+    }
+
     /// The connector's name.
     pub fn name(&self) -> &str {
         &self.manifest.connector

@@ -11,6 +11,7 @@
 
 pub mod auth;
 pub mod columns;
+pub mod conformance;
 mod connector;
 pub mod decoding;
 pub mod description;
@@ -40,7 +41,7 @@ pub mod windowing;
 pub use connector::{Connector, ConnectorInfo, StreamInfo};
 pub use error::{Fault, Place, SourceError};
 pub use library::Library;
-pub use limits::{FileQuotas, MemoryQuotas, Patience, QuotaStore, QuotaStoreError};
+pub use limits::{FileQuotas, MemoryQuotas, Patience, QuotaStore, QuotaStoreError, RealWaiting, Waiting};
 pub use manifest::{ManifestError, SettingInfo, SettingType, SettingValue};
 pub use source::{
     CheckReport, HOLD_BYTES, Observed, PAGES_MAX, Progress, ReadRequest, Reading, RecordStream, Replayer, Resume,

@@ -107,7 +107,7 @@ impl Pool {
                 if pause > self.transport.wait_max() {
                     return Err(Fault::Throttled { status: 429, retry_at: Some(until) });
                 }
-                tokio::time::sleep(pause).await;
+                self.transport.wait(pause).await;
                 self.wake(&name, token);
                 token
             }

@@ -88,6 +88,13 @@ pub enum Ragged {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(Option<u8>);
 
+impl Mark {
+    /// The character.
+    pub(crate) fn char(self) -> Option<char> {
+        self.0.map(char::from)
+    }
+}
+
 impl<'de> Deserialize<'de> for Mark {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

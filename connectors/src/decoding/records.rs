@@ -138,14 +138,19 @@ impl RecordsManifest {
 }
 
 impl EachManifest {
-    pub(super) fn keys(&self) -> &[String] {
+    /// Whether a body is one record.
+    pub(crate) fn is_single(&self) -> bool {
+        !Path::of(&self.at).has_stars()
+    }
+
+    pub(crate) fn keys(&self) -> &[String] {
         self.key_as.as_ref().map(OneOrMany::as_slice).unwrap_or_default()
     }
 }
 
 impl TableManifest {
     /// All lists of cells.
-    pub(super) fn all(&self) -> Vec<CellsManifest> {
+    pub(crate) fn all(&self) -> Vec<CellsManifest> {
         self.columns.as_ref().map_or_else(|| vec![CellsManifest::default()], |all| all.as_slice().to_vec())
     }
 }

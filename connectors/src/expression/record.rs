@@ -72,6 +72,19 @@ impl RecordExpression {
         &self.given
     }
 
+    /// The expression as written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The fields of the record that it names, as paths of names.
+    pub(crate) fn record_fields(&self) -> Vec<Vec<String>> {
+        let mut names: Vec<String> = self.compiled.undeclared_variables(true).into_iter().collect();
+        names.sort_unstable();
+        let field = |name: &String| Some(name.strip_prefix("record.")?.split('.').map(str::to_owned).collect());
+        names.iter().filter_map(field).collect()
+    }
+
     /// The value, in the names of `context`.
     ///
     /// # Errors

@@ -4,8 +4,9 @@
 //! No value can leave its place: an empty one, `.` and `..` are refused.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
@@ -109,6 +110,42 @@ impl Template {
             return Ok(self.look_up(scope, name)?.to_json());
         }
         self.fill(scope).map(Value::String)
+    }
+
+    /// Reads the names out of a text that this template was filled in to, percent-encoded or not. Names in `known` must stand there with
+    /// their values; nothing when the text is of another template.
+    pub(crate) fn unfill(&self, text: &str, known: &Scope, is_path: bool) -> Option<BTreeMap<String, String>> {
+        let mut pattern = String::from("(?s)^");
+        let mut unknown = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => pattern.push_str(&regex::escape(literal)),
+                Piece::Name { name, keeps_slashes } => match known.get(name) {
+                    Some(value) => {
+                        let set = if *keeps_slashes { SEGMENTS } else { SEGMENT };
+                        let value = value.to_string();
+                        let value = if is_path { utf8_percent_encode(&value, set).to_string() } else { value };
+                        pattern.push_str(&regex::escape(&value));
+                    }
+                    None => {
+                        unknown.push(name.clone());
+                        pattern.push_str(if is_path && !keeps_slashes { "([^/]*)" } else { "(.*)" });
+                    }
+                },
+            }
+        }
+        pattern.push('$');
+        let found = super::regex(&pattern).ok()?.captures(text)?;
+        let value = |at: usize| {
+            let text = found.get(at + 1).map_or("", |group| group.as_str());
+            if is_path { percent_decode_str(text).decode_utf8_lossy().into_owned() } else { text.to_owned() }
+        };
+        Some(unknown.into_iter().enumerate().map(|(at, name)| (name, value(at))).collect())
+    }
+
+    /// How many characters of it stand as they are.
+    pub(crate) fn literal_length(&self) -> usize {
+        self.pieces.iter().map(|piece| if let Piece::Literal(text) = piece { text.len() } else { 0 }).sum()
     }
 
     fn look_up<'a>(&self, scope: &'a Scope, name: &str) -> Result<&'a Scalar, ExpressionError> {

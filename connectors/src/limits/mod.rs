@@ -15,6 +15,7 @@ mod plan;
 mod retry_after;
 mod state;
 mod store;
+mod waiting;
 mod wall_clock;
 
 pub use backoff::Backoff;
@@ -23,6 +24,7 @@ pub use patience::{Again, Patience, Retries};
 pub use retry_after::parse_retry_after;
 pub use state::{Allowance, Granted, QuotaChange, QuotaState, Share};
 pub use store::{FileQuotas, MemoryQuotas, QuotaStore, QuotaStoreError};
+pub use waiting::{RealWaiting, Waiting};
 pub use wall_clock::{TimeOfDay, WallClock, ZoneName};
 
 pub(crate) use backoff::jitter;

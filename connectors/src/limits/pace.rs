@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::plan::{Asked, LimitPlan, Measure, Only};
 use super::state::{Granted, QuotaChange, Share as Part};
-use super::{Patience, QuotaStore};
+use super::{Patience, QuotaStore, Waiting};
 use crate::error::Fault;
 use crate::manifest::{Limit, Share};
 
@@ -47,6 +47,7 @@ pub(crate) struct PaceOptions<'a> {
     pub(crate) credential: Digest16,
     pub(crate) patience: &'a Patience,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) waiting: Arc<dyn Waiting>,
 }
 
 /// The pace of one credential.
@@ -59,6 +60,7 @@ pub(crate) struct Pace {
     by_credential: String,
     patience: Patience,
     clock: Arc<dyn Clock>,
+    waiting: Arc<dyn Waiting>,
     began: (DateTime<Utc>, Instant),
     good_answers: AtomicU32,
 }
@@ -96,6 +98,7 @@ impl Pace {
             patience: options.patience.clone(),
             began: (options.clock.now(), Instant::now()),
             clock: options.clock,
+            waiting: options.waiting,
             good_answers: AtomicU32::new(0),
         }
     }
@@ -134,7 +137,7 @@ impl Pace {
             let spent = |wait: Duration| Fault::QuotaSpent {
                 until: self.now() + TimeDelta::from_std(wait).unwrap_or_default(),
             };
-            plan.wait_here(asked, self.patience.turn_max).await.map_err(spent)?;
+            plan.wait_here(asked, self.patience.turn_max, self.waiting.as_ref()).await.map_err(spent)?;
         }
         for is_by_host in [true, false] {
             let has_any = self.plans.iter().any(|plan| plan.is_by_host == is_by_host);
@@ -163,7 +166,7 @@ impl Pace {
             match self.change(is_by_host, &change).await? {
                 Granted::At(at) => {
                     if at > now {
-                        tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
+                        self.waiting.wait((at - now).to_std().unwrap_or_default()).await;
                     }
                     return Ok(());
                 }
@@ -172,7 +175,7 @@ impl Pace {
                     if wait > self.patience.wait_max {
                         return Err(Fault::QuotaSpent { until });
                     }
-                    tokio::time::sleep(wait).await;
+                    self.waiting.wait(wait).await;
                 }
                 Granted::Spent { until, .. } => return Err(Fault::QuotaSpent { until }),
             }
@@ -250,6 +253,7 @@ mod tests {
             credential: Digest16::of(b"key"),
             patience: &Patience::default(),
             clock: Arc::new(FixedClock::at("2026-11-21T09:00:00Z".parse().unwrap())),
+            waiting: Arc::new(crate::limits::RealWaiting),
         })
     }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use super::WallClock;
+use super::{WallClock, Waiting};
 use super::state::{Allowance, Share as Part};
 use crate::manifest::{Limit, Share, SharedBy};
 use crate::refusal::Pattern;
@@ -110,14 +110,21 @@ impl LimitPlan {
     }
 
     /// Waits for a turn within this runner; gives the wait back when it is longer than `turn_max`.
-    pub(super) async fn wait_here(&self, asked: Asked<'_>, turn_max: Duration) -> Result<(), Duration> {
-        let Some(local) = self.local.as_ref().filter(|_| self.only.is_about(asked)) else { return Ok(()) };
+    pub(super) async fn wait_here(
+        &self,
+        asked: Asked<'_>,
+        turn_max: Duration,
+        waiting: &dyn Waiting,
+    ) -> Result<(), Duration> {
+        // This one only keeps turns from being reserved far ahead, and counts by the machine's time.
+        let local = self.local.as_ref().filter(|_| waiting.is_real() && self.only.is_about(asked));
+        let Some(local) = local else { return Ok(()) };
         while let Err(not_yet) = local.check() {
             let wait = not_yet.wait_time_from(DefaultClock::default().now());
             if wait > turn_max {
                 return Err(wait);
             }
-            tokio::time::sleep(wait).await;
+            waiting.wait(wait).await;
         }
         Ok(())
     }

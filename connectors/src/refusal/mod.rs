@@ -95,6 +95,11 @@ impl Rules {
         Self(stream.iter().chain(connector).cloned().collect())
     }
 
+    /// The rules, in the order in which they are asked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ErrorRule> {
+        self.0.iter()
+    }
+
     /// Adds the fields that rules look at in answers with a good status.
     pub(crate) fn facts(&self, facts: PageFacts) -> PageFacts {
         let rules = self.0.iter().filter(|rule| rule.when.may_be_good());

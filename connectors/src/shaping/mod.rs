@@ -108,6 +108,11 @@ impl Shape {
         self.columns.iter_mut().try_for_each(|(_, normal)| normal.fill_zones(scope))
     }
 
+    /// The steps, in order.
+    pub(crate) fn steps(&self) -> &[StepManifest] {
+        &self.steps
+    }
+
     /// Settings that its expressions name.
     pub(crate) fn settings(&self) -> impl Iterator<Item = &str> {
         self.expressions().into_iter().flat_map(RecordExpression::settings).map(String::as_str)
@@ -122,7 +127,8 @@ impl Shape {
         names
     }
 
-    fn expressions(&self) -> Vec<&RecordExpression> {
+    /// What is computed of records.
+    pub(crate) fn expressions(&self) -> Vec<&RecordExpression> {
         let mut all = Vec::new();
         for step in &self.steps {
             match step {

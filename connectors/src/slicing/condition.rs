@@ -13,6 +13,11 @@ use crate::expression::{Expression, ExpressionError, Scope};
 pub struct Condition(Expression);
 
 impl Condition {
+    /// The expression as written.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// Whether it is true; `false`, null, 0 and empty texts and lists are not.
     ///
     /// # Errors

@@ -101,6 +101,11 @@ impl SlicesManifest {
         self.product.iter().chain(&self.union).flatten()
     }
 
+    /// The other streams that list slices, whatever `when` says.
+    pub(crate) fn listing_streams(&self) -> Vec<&ParentManifest> {
+        self.parent.iter().chain(self.parts().flat_map(Self::listing_streams)).collect()
+    }
+
     /// The other streams that list slices, this one's and those of its parts, but for lists that `when` leaves out.
     pub(crate) fn parents(&self, claims: &Scope) -> Result<Vec<&ParentManifest>, ExpressionError> {
         if self.is_left_out(claims)? {

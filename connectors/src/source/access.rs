@@ -49,6 +49,7 @@ pub(super) fn access(
         identity: (&manifest.connector, identity(settings)),
         patience: options.patience.clone(),
         clock: Arc::clone(&options.clock),
+        waiting: Arc::clone(&options.waiting),
     });
     let transport = Arc::new(transport.map_err(|fault| blame("http", fault))?);
     let around = Surroundings {

@@ -256,7 +256,7 @@ impl JobRun {
                 }
                 return Err(JobError::TimedOut { seconds: waited.as_secs() }.into());
             }
-            tokio::time::sleep(plan.every).await;
+            self.inner.transport.wait(plan.every).await;
         }
     }
 

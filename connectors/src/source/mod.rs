@@ -31,6 +31,7 @@ mod tree;
 
 use bases::{Bases, parse_base};
 use locks::Locks;
+pub(crate) use request::standing_names;
 
 pub use begin::{ReadRequest, Reading};
 pub use check::{CheckReport, StreamCheck};
@@ -51,7 +52,7 @@ use crate::connector::Connector;
 use crate::error::{Fault, Place, SourceError};
 use crate::expression::{Scalar, Scope};
 use crate::jobs::{JobStore, MemoryJobStore};
-use crate::limits::{MemoryQuotas, Patience, QuotaStore};
+use crate::limits::{MemoryQuotas, Patience, QuotaStore, RealWaiting, Waiting};
 use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
 use crate::stream::{Purpose, Stream};
 use crate::transport::Transport;
@@ -76,6 +77,8 @@ pub struct SourceOptions {
     pub jobs: Arc<dyn JobStore>,
     /// Where the use of limits is kept; sources of the same credential that share it share the limits.
     pub quotas: Arc<dyn QuotaStore>,
+    /// How pauses pass.
+    pub waiting: Arc<dyn Waiting>,
 }
 
 impl SourceOptions {
@@ -90,6 +93,7 @@ impl SourceOptions {
             tokens: Arc::new(MemoryTokenStore::default()),
             jobs: Arc::new(MemoryJobStore::default()),
             quotas: MemoryQuotas::shared(),
+            waiting: Arc::new(RealWaiting),
         }
     }
 }
@@ -136,12 +140,23 @@ impl Source {
         settings: BTreeMap<String, SettingValue>,
         options: SourceOptions,
     ) -> Result<Self, SourceError> {
+        Self::open_as(connector, name, &settings, options, &|_| ())
+    }
+
+    /// The same, with streams changed before anything is made of them.
+    pub(crate) fn open_as(
+        connector: Arc<Connector>,
+        name: SourceName,
+        settings: &BTreeMap<String, SettingValue>,
+        options: SourceOptions,
+        change: &dyn Fn(&mut Stream),
+    ) -> Result<Self, SourceError> {
         let blame = |path: &str, fault: Fault| {
             let place = Place { stream: name.to_string(), manifest: connector.place(path), request: None };
             SourceError::new(place, fault)
         };
         let manifest = connector.manifest();
-        let resolved = Settings::resolve(&manifest.settings, &settings, &options.secrets)
+        let resolved = Settings::resolve(&manifest.settings, settings, &options.secrets)
             .map_err(|error| blame("settings", error.into()))?;
         let claims = slices::claims(manifest, &resolved);
         let mut scope: Scope = resolved.plain.clone();
@@ -155,6 +170,7 @@ impl Source {
             project_streams(&connector, settings.get(STREAMS)).map_err(|fault| blame("streams", fault))?;
         expansion::expand(&connector, &resolved, &mut project).map_err(|fault| blame("templates", fault))?;
         let mut streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
+        streams.iter_mut().for_each(change);
         for stream in &mut streams {
             stream.fill_zones(&scope).map_err(|error| blame(&stream.path, error.into()))?;
         }
@@ -265,6 +281,26 @@ impl Source {
     /// Reads one window of a stream. The reading runs on a task of its own until it is done or dropped.
     pub fn read(&self, stream: &str, request: ReadRequest) -> Reading {
         begin::begin(Arc::clone(&self.inner), stream.to_owned(), request)
+    }
+
+    /// A complete stream, whether it is read by itself or not.
+    pub(crate) fn stream_of(&self, name: &str) -> Result<Arc<Stream>, SourceError> {
+        self.inner.stream(name)
+    }
+
+    /// What its requests see beside slices and parents.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.inner.scope
+    }
+
+    /// What the requests of a slice see.
+    pub(crate) async fn scope_of(&self, stream: &Stream, slice: &Slice) -> Result<Scope, SourceError> {
+        self.inner.enter(stream, slice).await
+    }
+
+    /// Where its paths start.
+    pub(crate) fn base(&self) -> &Url {
+        &self.inner.base
     }
 
     /// The manifest's decoder over stored bodies.

@@ -90,6 +90,17 @@ fn names(
     Ok(scope)
 }
 
+/// What of it is the same in every request of a stream under one parent and slice.
+pub(crate) fn standing_names(stream: &Stream, plan: &RequestPlan, scope: &Scope) -> Scope {
+    let mut scope = scope.clone();
+    scope.extend(plan.with.clone());
+    if let Some(window) = &stream.window {
+        scope.insert("field".to_owned(), Scalar::Text(window.policy.field.clone()));
+    }
+    name_columns(plan, &mut scope);
+    scope
+}
+
 /// A list of texts, as placeholders see it.
 fn listed(value: &Value) -> Option<Scalar> {
     let items = value.as_array()?.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));

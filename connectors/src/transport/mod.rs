@@ -31,7 +31,7 @@ use url::Url;
 use crate::auth::Caller;
 use crate::decoding::{BodyFacts, PageFacts, Pointer};
 use crate::error::Fault;
-use crate::limits::{Again, Learner, Load, Pace, PaceOptions, Patience, QuotaStore, Retries, Shown, jitter};
+use crate::limits::{Again, Learner, Load, Pace, PaceOptions, Patience, QuotaStore, Retries, Shown, Waiting, jitter};
 use crate::manifest::{ActualCost, Limit, Method, Quota, Share};
 use crate::refusal::{Decision, Refusal, Rules};
 use address::{Guard, PrivateAddress, is_public};
@@ -95,6 +95,7 @@ pub(crate) struct TransportOptions<'a> {
     pub(crate) identity: (&'a str, Digest16),
     pub(crate) patience: Patience,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) waiting: Arc<dyn Waiting>,
 }
 
 /// Sends requests of one source.
@@ -109,6 +110,7 @@ pub(crate) struct Transport {
     learner: Learner,
     patience: Patience,
     clock: Arc<dyn Clock>,
+    waiting: Arc<dyn Waiting>,
     /// When all tries of a request last ended without any answer.
     outage: Mutex<Option<Instant>>,
 }
@@ -133,6 +135,7 @@ impl Transport {
             credential,
             patience: &options.patience,
             clock: Arc::clone(&options.clock),
+            waiting: Arc::clone(&options.waiting),
         });
         Ok(Self {
             client,
@@ -144,6 +147,7 @@ impl Transport {
             learner: Learner::new(options.quotas, options.actual_cost, options.quota_share),
             patience: options.patience,
             clock: options.clock,
+            waiting: options.waiting,
             outage: Mutex::new(None),
         })
     }
@@ -191,8 +195,13 @@ impl Transport {
         } else if let Some(asked) = asked {
             self.pace.rest(asked).await?;
         }
-        tokio::time::sleep(pause).await;
+        self.waiting.wait(pause).await;
         Ok(())
+    }
+
+    /// Waits.
+    pub(crate) async fn wait(&self, span: Duration) {
+        self.waiting.wait(span).await;
     }
 
     /// Asks the pinned origin for its time: one `HEAD` without credential, whose status does not matter.

@@ -153,3 +153,28 @@ mod corpus;
 pub(crate) use corpus::specs as specs_of_tests;
 #[cfg(test)]
 mod tests;
+
+/// Where a stream's operation stands: the document, the path in it, the method.
+pub(crate) type Place = (usize, usize, &'static str);
+
+/// The operation that each stream calls, where the description has it.
+pub(crate) fn operations(
+    connector: &Connector,
+    description: &Description,
+) -> Result<std::collections::BTreeMap<String, Place>, ManifestError> {
+    let mut places = std::collections::BTreeMap::new();
+    for facts in facts::facts(connector)? {
+        let PathFound::At(matches) = path::find(&facts, description) else { continue };
+        let best = matches.iter().min_by_key(|found| {
+            let counts = judge(&facts, found, description).counts();
+            (std::cmp::Reverse(counts.found), counts.contradicted)
+        });
+        let Some(found) = best else { continue };
+        let document = description.documents.iter().position(|document| std::ptr::eq(document, found.document));
+        let path = found.document.paths().iter().position(|path| std::ptr::eq(path, found.entry));
+        if let Some((document, path)) = document.zip(path) {
+            places.insert(facts.stream.clone(), (document, path, facts.method));
+        }
+    }
+    Ok(places)
+}

@@ -8,6 +8,7 @@ mod auth;
 mod capabilities;
 mod chains;
 mod columns;
+mod conformance;
 mod connections;
 mod faults;
 mod files;

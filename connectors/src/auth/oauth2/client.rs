@@ -125,7 +125,7 @@ impl OAuth2Client {
                 return Ok(grant);
             }
             if claim.is_some_and(|claim| now < claim.until) && waited < CLAIM {
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.transport.wait(LOOK_EVERY).await;
                 waited += LOOK_EVERY;
                 continue;
             }

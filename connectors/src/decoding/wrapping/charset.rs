@@ -20,6 +20,18 @@ pub(super) const START_BYTES: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CharsetName(&'static Encoding);
 
+impl CharsetName {
+    /// The text in this charset.
+    pub(crate) fn encode(self, text: &str) -> Vec<u8> {
+        // The web never writes UTF-16, so the library does not either.
+        match self.0 {
+            encoding if encoding == UTF_16LE => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            encoding if encoding == UTF_16BE => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            encoding => encoding.encode(text).0.into_owned(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for CharsetName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let label = String::deserialize(deserializer)?;

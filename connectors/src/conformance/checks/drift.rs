@@ -1,0 +1,123 @@
+//! Records that change their shape: none is lost, and none is changed on the way.
+
+use serde_json::{Value, json};
+
+use super::{ROWS, Trial, Tried, miss, skipped};
+use crate::conformance::report::{Case, Check};
+use crate::conformance::vendor::{PAGE, Table, remove};
+use crate::decoding::{Decoding, Pointer, RecordsManifest};
+use crate::parents::GIVEN;
+
+/// A record that is no JSON: half of a character.
+const BROKEN: &str = r#"{"hw_broken":"\ud800"}"#;
+
+impl Trial<'_> {
+    /// A field comes, goes and changes its type; a record is broken.
+    pub(super) async fn drift(&self) -> Vec<Case> {
+        let check = Check::Drift;
+        let names = ["a new field comes along", "a field that is gone costs no record", "a field of another type comes along"];
+        let has_fields = match (&self.stream.decoding.format, &self.stream.records) {
+            (Decoding::Lines(_), _) => Err("a line has no fields"),
+            (Decoding::Csv(dialect), _) if !dialect.names.is_empty() => Err("the manifest says the columns of the file"),
+            (_, RecordsManifest::Zip(_)) => Err("the manifest says which lists are put together"),
+            (_, RecordsManifest::Table(table)) if table.all().iter().any(|cells| !cells.names.is_empty()) => {
+                Err("the manifest says the columns of the table")
+            }
+            _ => Ok(()),
+        };
+        let mut cases = Vec::new();
+        let field = self.plain_field();
+        for (at, name) in names.into_iter().enumerate() {
+            if let Err(because) = has_fields {
+                cases.push(skipped(name, because));
+                continue;
+            }
+            let Some(field) = field.clone().or((at == 0).then(|| Pointer::parse("hw_new"))) else {
+                cases.push(skipped(name, "every field is a key, a time or asked for by other requests"));
+                continue;
+            };
+            let change = move |value: &mut Value| match at {
+                0 => {
+                    if let Some(fields) = value.as_object_mut() {
+                        fields.insert("hw_new".to_owned(), json!("new"));
+                    }
+                }
+                1 => drop(remove(value, field.segments())),
+                _ => {
+                    if let Some(found) = value.pointer_mut(field.as_str()) {
+                        *found = json!("another type");
+                    }
+                }
+            };
+            cases.push(self.case(check, name, self.changed(&change).await));
+        }
+        cases.push(self.broken().await);
+        cases
+    }
+
+    /// A field that nothing but its column speaks of.
+    fn plain_field(&self) -> Option<Pointer> {
+        let window = self.stream.window.as_ref().map(|window| window.pointer.clone());
+        let is_plain = |pointer: &Pointer| {
+            Some(pointer) != window.as_ref()
+                && !crate::conformance::vendor::cursor_fields(&self.stream.pagination).contains(pointer)
+                && self.stream.chain.as_ref().is_none_or(|chain| !chain.next.record_fields().contains(&pointer))
+        };
+        let columns = self.stream.columns().iter();
+        let others = columns.filter(|column| {
+            !self.stream.key().contains(&column.name) && !column.pointer.starts_with(&format!("/{GIVEN}/"))
+        });
+        others.map(|column| Pointer::parse(&column.pointer)).find(is_plain)
+    }
+
+    async fn changed(&self, change: &(dyn Fn(&mut Value) + Sync)) -> Tried {
+        let mut world = self.world(ROWS)?;
+        if let Some(table) = world.tables.first_mut() {
+            table.rows.iter_mut().for_each(|row| change(&mut row.value));
+        }
+        self.begin(world);
+        let Some((slice, _)) = self.slices.first() else { return Ok(()) };
+        self.read_whole(slice, self.middle()).await.map(drop)
+    }
+
+    async fn broken(&self) -> Case {
+        let name = "a broken record costs no other one";
+        let is_framed = matches!(self.stream.decoding.format, Decoding::Json | Decoding::JsonLines)
+            && matches!(self.stream.records, RecordsManifest::List(_));
+        if !is_framed || self.stream.shape.as_ref().is_some_and(|shape| shape.needs_whole_page()) {
+            return skipped(name, "what is broken in this form is the body");
+        }
+        if !self.stream.connections.is_empty() {
+            return skipped(name, "a record must be read before the rest of its list is asked for");
+        }
+        let tried = async {
+            let mut world = self.world(ROWS)?;
+            let Some(table) = world.tables.first_mut() else { return Ok(()) };
+            // In the middle of a page: first and last records may ask for the next one.
+            let Some(at) = middle_row(table, self.middle()) else {
+                return Err(miss("a page of several records", "none"));
+            };
+            if let Some(row) = table.rows.get_mut(at) {
+                row.text = Some(BROKEN.to_owned());
+            }
+            self.begin(world);
+            let Some((slice, _)) = self.slices.first() else { return Ok(()) };
+            let got = self.read_whole(slice, self.middle()).await?;
+            match got.records.keys().any(|text| text.contains("hw_broken")) {
+                true => Ok(()),
+                false => Err(miss("the broken record with its bytes", "no trace of it")),
+            }
+        };
+        self.case(Check::Drift, name, tried.await)
+    }
+}
+
+/// A record of the first owner that stands neither first nor last on its page.
+fn middle_row(table: &Table, window: Option<headwater_contract::TimeRange>) -> Option<usize> {
+    let rows = table.owners.first()?.rows.iter().copied();
+    let is_in = |row: &usize| {
+        window.is_none_or(|window| table.rows.get(*row).and_then(|row| row.at).is_some_and(|at| window.contains(at)))
+    };
+    let ordered = table.ordered(rows.filter(is_in).collect());
+    ordered.get(PAGE / 2).copied()
+}

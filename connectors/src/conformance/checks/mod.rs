@@ -1,0 +1,263 @@
+//! The twelve checks of one stream, each made of cases that are tried one after the other.
+
+mod drift;
+mod faults;
+mod identity;
+mod reading;
+mod windows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_contract::{Explain, ReadEvent, ReadSummary, TimeRange};
+
+use super::described::Described;
+use super::report::{Case, Check, CheckReport, Outcome};
+use super::stage::{Stage, slice_of};
+use super::vendor::{Amount, Tally, World, shown};
+use crate::connector::Connector;
+use crate::decoding::Pointer;
+use crate::error::SourceError;
+use crate::expression::Scope;
+use crate::source::ReadRequest;
+use crate::stream::Stream;
+use crate::windowing::read_instant;
+
+/// Records of an owner in a window: three pages.
+pub(super) const ROWS: usize = 7;
+/// Requests that a report shows of a case that failed.
+const SHOWN: usize = 4;
+/// Longest time of one reading on the machine's clock: it waits for nothing.
+const READING: Duration = Duration::from_secs(60);
+
+/// One stream that is tried.
+pub(super) struct Trial<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) described: Option<Arc<Described>>,
+    pub(super) stage: &'a Stage,
+    pub(super) stream: Arc<Stream>,
+    pub(super) slices: Vec<(String, Scope)>,
+    pub(super) windows: Vec<TimeRange>,
+}
+
+/// What a reading gave.
+#[derive(Debug, Default)]
+pub(super) struct Got {
+    pub(super) records: Tally,
+    pub(super) summary: ReadSummary,
+}
+
+/// What a case found instead of what it expected.
+#[derive(Debug)]
+pub(super) struct Miss {
+    expected: String,
+    found: String,
+}
+
+/// What came of a case before it is written down.
+pub(super) type Tried = Result<(), Miss>;
+
+pub(super) fn miss(expected: impl Into<String>, found: impl Into<String>) -> Miss {
+    Miss { expected: expected.into(), found: found.into() }
+}
+
+impl Trial<'_> {
+    /// Makes all checks.
+    pub(super) async fn run(&self) -> Vec<CheckReport> {
+        let mut reports = Vec::new();
+        for check in Check::ALL {
+            let cases = match check {
+                Check::Columns => self.columns(),
+                Check::Access => self.access().await,
+                Check::Discovery => self.discovery().await,
+                Check::Pages => self.pages().await,
+                Check::Tiling => self.tiling().await,
+                Check::Resume => self.resume().await,
+                Check::Gaps => self.gaps().await,
+                Check::Throttle => self.throttle().await,
+                Check::Renewal => self.renewal().await,
+                Check::Drift => self.drift().await,
+                Check::Overflow => self.overflow().await,
+                Check::Hostile => self.hostile().await,
+            };
+            reports.push(CheckReport { check, cases });
+        }
+        reports
+    }
+
+    /// The window in the middle, where there are windows.
+    fn middle(&self) -> Option<TimeRange> {
+        self.stream.window.as_ref()?;
+        self.windows.get(1).copied()
+    }
+
+    /// A world of so many records for each owner, in each window where there are windows.
+    fn world(&self, rows: usize) -> Result<World, Miss> {
+        let amount = Amount { windows: self.windows.clone(), rows };
+        let world = World::build(&self.stage.source, &self.stream, &self.slices, &amount);
+        let mut world = world.map_err(|error| miss("records of the manifest's shape", error))?;
+        if let Some(described) = &self.described {
+            described.fit_world(&mut world).map_err(|error| miss("records where the manifest says", error))?;
+        }
+        Ok(world)
+    }
+
+    /// Puts a world on the stage, with nothing asked of it yet.
+    fn begin(&self, world: World) {
+        let mut state = self.stage.vendor.state();
+        state.begin(world);
+        state.ranges.clone_from(&self.ranges());
+    }
+
+    /// The ranges that may be asked for: windows and what they are cut into.
+    fn ranges(&self) -> Vec<TimeRange> {
+        let Some(plan) = &self.stream.window else { return Vec::new() };
+        let mut ranges = Vec::new();
+        for (_, scope) in &self.slices {
+            let Ok(wire) = crate::windowing::Wire::new(plan, scope, headwater_contract::Clock::now(self.stage.time.as_ref())) else { continue };
+            let mut open: Vec<TimeRange> =
+                self.windows.iter().flat_map(|window| wire.pieces(*window).unwrap_or_default()).collect();
+            for _ in 0..6 {
+                ranges.extend(open.iter().copied());
+                open = open.iter().filter_map(|range| wire.cut(*range)).flat_map(|(left, right)| [left, right]).collect();
+            }
+        }
+        ranges.sort_by_key(|range| (range.from(), range.until()));
+        ranges.dedup();
+        ranges
+    }
+
+    /// Reads to the end.
+    async fn read(&self, slice: &str, window: Option<TimeRange>, token: Option<String>) -> Result<Got, SourceError> {
+        let mut reading = self.stage.source.read(&self.stream.name, ReadRequest { slice: slice_of(slice), bounds: window, token });
+        let mut got = Got::default();
+        let all = async {
+            while let Some(event) = reading.next().await {
+                match event? {
+                    ReadEvent::Records(records) => {
+                        for text in records.texts.iter().filter(|text| self.is_in(text, window)) {
+                            *got.records.entry(shown(&self.stream, text)).or_default() += 1;
+                        }
+                    }
+                    ReadEvent::Done(summary) => got.summary = summary,
+                    ReadEvent::Exchange(_) | ReadEvent::Chunk(_) => {}
+                }
+            }
+            Ok(())
+        };
+        let ended = tokio::time::timeout(READING, all).await;
+        ended.unwrap_or_else(|_| {
+            let facts = format!("a reading that waits for nothing did not end within {} s", READING.as_secs());
+            Err(SourceError::new(crate::error::Place::default(), crate::error::Fault::Internal { facts }))
+        })?;
+        Ok(got)
+    }
+
+    /// Whether a record is of this window: an API may send more, and what is outside is cut by whoever lands it.
+    fn is_in(&self, text: &[u8], window: Option<TimeRange>) -> bool {
+        let Some(window) = window else { return true };
+        let contract = self.stage.contract(&self.stream.name);
+        let field = contract.and_then(|contract| contract.column(&contract.window.as_ref()?.field));
+        let Some(column) = field else { return true };
+        let value: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+        let value = value.as_ref().and_then(|value| Pointer::parse(&column.pointer).find(value));
+        let at = value.and_then(|value| match column.column_type {
+            headwater_contract::ColumnType::Date => {
+                let format =
+                    headwater_contract::TimestampFormat::Pattern { pattern: "%Y-%m-%d".to_owned(), zone: "UTC".to_owned() };
+                read_instant(value, &format)
+            }
+            _ => read_instant(value, &column.format),
+        });
+        at.is_none_or(|at| window.contains(at))
+    }
+
+    /// Reads a window of a slice and holds it against the oracle.
+    async fn read_whole(&self, slice: &str, window: Option<TimeRange>) -> Result<Got, Miss> {
+        let got = self.read(slice, window, None).await;
+        let got = got.map_err(|error| miss("all records of the window", described_error(&error)))?;
+        self.compare(&got, slice, window)?;
+        Ok(got)
+    }
+
+    /// Holds what came against the oracle.
+    fn compare(&self, got: &Got, slice: &str, window: Option<TimeRange>) -> Tried {
+        self.compare_tally(&got.records, &self.expected(slice, window)?)
+    }
+
+    fn expected(&self, slice: &str, window: Option<TimeRange>) -> Result<Tally, Miss> {
+        let world = self.stage.vendor.state().world.clone();
+        let expected = world.expected(&self.stage.source, slice, window);
+        expected.map_err(|error| miss("records that can be decoded", error))
+    }
+
+    fn compare_tally(&self, found: &Tally, expected: &Tally) -> Tried {
+        let total = |tally: &Tally| tally.values().sum::<usize>();
+        // A list that is read from its last record on shows that one twice; who lands it knows it by its key.
+        let may_repeat = matches!(self.stream.pagination, crate::pagination::Pagination::AdvancingFrom(_));
+        let differs = |text: &String, count: usize| {
+            let came = found.get(text).copied().unwrap_or(0);
+            if may_repeat { came < count } else { came != count }
+        };
+        let wrong = expected.iter().find(|(text, count)| differs(text, **count)).map(|(text, count)| {
+            let came = found.get(text).copied().unwrap_or(0);
+            format!("{came} times {}, which is there {count} times", short(text))
+        });
+        let strange = || {
+            let strange = found.keys().find(|text| !expected.contains_key(*text))?;
+            Some(format!("{}, which is not of this reading", short(strange)))
+        };
+        match wrong.or_else(strange) {
+            None => Ok(()),
+            Some(found_instead) => Err(miss(
+                format!("{} records, each as often as it is there", total(expected)),
+                format!("{} records; {found_instead}", total(found)),
+            )),
+        }
+    }
+
+    /// Writes down what came of a case.
+    fn case(&self, check: Check, name: impl Into<String>, tried: Tried) -> Case {
+        let state = self.stage.vendor.state();
+        let problems = state.problems();
+        let outcome = match tried {
+            Ok(()) => Outcome::Passed,
+            Err(Miss { expected, found }) => {
+                let sent = state.hits.iter().rev().take(SHOWN).rev();
+                let sent = sent.map(|hit| format!("{} → {}", hit.request, hit.status)).collect();
+                let found = match problems.first() {
+                    Some(problem) => format!("{found}; the stand-in vendor refused {problem}"),
+                    None => found,
+                };
+                Outcome::Failed { expected, found, sent, fix: check.fix().to_owned() }
+            }
+        };
+        Case { name: name.into(), outcome }
+    }
+
+    /// Rules of the manifest decide about answers of this status in their own way.
+    fn has_rule_for(&self, status: u16) -> bool {
+        let evidence = crate::refusal::Evidence { status, header: &|_| None, field: &|_| None, text: Some("") };
+        self.stream.request.rules.iter().any(|rule| rule.when.holds(&evidence))
+    }
+}
+
+/// A case that there is nothing to try for.
+pub(super) fn skipped(name: impl Into<String>, because: impl Into<String>) -> Case {
+    Case { name: name.into(), outcome: Outcome::NotApplicable { because: because.into() } }
+}
+
+/// An error as a report shows it.
+pub(super) fn described_error(error: &SourceError) -> String {
+    format!("error {}: {error}", error.code())
+}
+
+/// The beginning of a record.
+fn short(text: &str) -> String {
+    const SHOWN_CHARS: usize = 160;
+    let mut short: String = text.chars().take(SHOWN_CHARS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

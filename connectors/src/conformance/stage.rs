@@ -1,0 +1,228 @@
+//! A source that believes it reads its vendor: its manifest is pointed at servers of this machine, and nothing else of it is changed but
+//! how much there is of everything.
+//!
+//! Pages hold three records, caps let twelve through, and windows have few units of a calendar, so that every bound is met soon.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use headwater_contract::{Clock, Slice, SourceName, Span, StreamContract, TimeRange};
+use url::Url;
+
+use super::described::Described;
+use super::server::Server;
+use super::settings::Given;
+use super::time::VirtualTime;
+use super::vendor::{Elsewhere, Logins, PAGE, State, Vendor};
+use crate::connector::Connector;
+use crate::expression::{Scalar, Scope, Template};
+use crate::manifest::Instant;
+use crate::pagination::Pagination;
+use crate::source::{Source, SourceOptions};
+use crate::stream::Stream;
+use crate::windowing::Unit;
+
+/// The time at which every run begins.
+const NOW: &str = "2026-07-15T12:00:00Z";
+/// Records that one query gives, where the manifest says that there is a bound.
+pub(super) const CAP: u64 = 12;
+/// Windows that are read.
+pub(super) const WINDOWS: usize = 3;
+/// Slices that are read.
+const SLICES: usize = 2;
+/// Parents of one request, where they are put together.
+const BATCH: u32 = 2;
+/// Longest wait for a turn: declared limits are kept, and no run waits for them.
+const TURN_DAYS: u64 = 30;
+
+/// A source on a stage.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) source: Source,
+    pub(super) vendor: Arc<Vendor>,
+    pub(super) time: Arc<VirtualTime>,
+    pub(super) other: Arc<Elsewhere>,
+    pub(super) foreign: Arc<Elsewhere>,
+    _servers: [Server; 3],
+}
+
+/// The page sizes of streams as the manifest has them: parameter and value.
+pub(super) type Sizes = BTreeMap<String, (String, String)>;
+
+impl Stage {
+    pub(super) async fn open(connector: &Connector, described: Option<Arc<Described>>) -> Result<Self, String> {
+        let time = Arc::new(VirtualTime::at(now()));
+        let mut manifest = connector.manifest().clone();
+        let state = State::new(Logins::default(), manifest.http.auth.clone());
+        let vendor = Vendor::new(state, Arc::clone(&time));
+        let elsewhere = |is_allowed| {
+            let vendor = Arc::clone(&vendor);
+            Arc::new(Elsewhere { vendor, wrong: std::sync::Mutex::default(), is_allowed })
+        };
+        let (other, foreign) = (elsewhere(!manifest.http.other_origins.is_empty()), elsewhere(false));
+        let started = async {
+            let here = Server::start(Arc::clone(&vendor) as _).await?;
+            let there = Server::start(Arc::clone(&other) as _).await?;
+            Ok::<_, std::io::Error>([here, there, Server::start(Arc::clone(&foreign) as _).await?])
+        };
+        let servers = started.await.map_err(|error| error.to_string())?;
+        let [here, there, nowhere] = &servers;
+        let origin = here.origin();
+        manifest.http.base_url = relocated(&manifest.http.base_url, &origin)?;
+        manifest.http.other_origins = if other.is_allowed { vec![there.origin()] } else { Vec::new() };
+        let logins = Logins::relocate(&mut manifest, &origin);
+        let given = Given::of(connector, &origin);
+        let known = given.texts(connector);
+        let moved = Arc::new(connector.with_manifest(manifest));
+        let mut options = SourceOptions::new(Arc::clone(&time) as Arc<dyn Clock>);
+        options.waiting = Arc::clone(&time) as _;
+        options.allow_private = servers.iter().map(|server| server.address.clone()).collect();
+        options.secrets = given.secrets;
+        options.patience.turn_max = std::time::Duration::from_secs(TURN_DAYS * 86_400);
+        let name = SourceName::new("tested").map_err(|error| error.to_string())?;
+        let opened = Source::open_as(moved, name, &given.settings, options, &shorten);
+        let source = opened.map_err(|error| error.to_string())?;
+        {
+            let mut state = vendor.state();
+            state.logins = logins;
+            state.known = known;
+            state.scope = source.scope().clone();
+            source.base().path().clone_into(&mut state.base);
+            state.origin = origin;
+            state.other_origin = other.is_allowed.then(|| there.origin());
+            state.foreign_origin = nowhere.origin();
+            state.described = described;
+        }
+        Ok(Self { source, vendor, time, other, foreign, _servers: servers })
+    }
+
+    /// The first slices of a stream, with what their requests see.
+    pub(super) async fn slices(&self, stream: &Stream) -> Result<Vec<(String, Scope)>, String> {
+        let slices = self.source.slices(&stream.name).await.map_err(|error| error.to_string())?;
+        let mut scopes = Vec::new();
+        for slice in slices.into_iter().take(SLICES) {
+            let scope = self.source.scope_of(stream, &slice).await.map_err(|error| error.to_string())?;
+            scopes.push((slice.as_str().to_owned(), scope));
+        }
+        Ok(scopes)
+    }
+
+    /// The contract of a stream.
+    pub(super) fn contract(&self, stream: &str) -> Option<&StreamContract> {
+        self.source.contracts().iter().find(|contract| contract.name.stream() == stream)
+    }
+
+    /// The windows that are read of a stream; none where it has none.
+    pub(super) fn windows(&self, stream: &Stream) -> Vec<TimeRange> {
+        let mut at = Some(stream.name.clone());
+        // A stream without windows may be read under one that has some.
+        while let Some(stream) = at.as_ref().and_then(|name| self.source.stream_of(name).ok()) {
+            if let Some(window) = &stream.window {
+                return windows(window.policy.granularity, window.policy.settle, window.policy.length);
+            }
+            at = stream.parent.as_ref().map(|parent| parent.stream.clone());
+        }
+        Vec::new()
+    }
+}
+
+/// A slice by its text.
+pub(super) fn slice_of(text: &str) -> Slice {
+    if text.is_empty() { Slice::whole() } else { Slice::named(text.to_owned()) }
+}
+
+fn now() -> DateTime<Utc> {
+    NOW.parse().unwrap_or_default()
+}
+
+/// The page sizes that a run shortens.
+pub(super) fn sizes(connector: &Connector) -> Sizes {
+    let streams = connector.complete(&BTreeMap::new()).unwrap_or_default();
+    let size = |stream: Stream| {
+        let size = stream.request.page_size.as_ref()?;
+        Some((stream.name.clone(), (size.param.to_string(), size.value.to_string())))
+    };
+    streams.into_iter().filter_map(size).collect()
+}
+
+/// Windows side by side, the last of which has settled.
+fn windows(granularity: Span, settle: Span, length: Span) -> Vec<TimeRange> {
+    let step = granularity.as_millis().max(1);
+    let end = (now() - settle.delta() - granularity.delta()).timestamp_millis().div_euclid(step) * step;
+    let length = (length.as_millis() / step).max(1) * step;
+    let bound = |number: usize| {
+        let back = i64::try_from(WINDOWS - number).unwrap_or(0) * length;
+        DateTime::from_timestamp_millis(end - back)
+    };
+    (0..WINDOWS).filter_map(|number| TimeRange::new(bound(number)?, bound(number + 1)?).ok()).collect()
+}
+
+/// The base URL at another origin: the path stays.
+fn relocated(base: &Template, origin: &str) -> Result<Template, String> {
+    let text = base.as_str();
+    let path = match text.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
+        None => text.split_once('}').map_or("", |(_, rest)| rest),
+    };
+    let moved = format!("{origin}{path}");
+    Url::parse(&moved.replace(['{', '}'], "")).map_err(|error| format!("`{text}` cannot be moved: {error}"))?;
+    Template::parse(&moved).map_err(|error| error.to_string())
+}
+
+/// Makes everything smaller of which a run would need much.
+fn shorten(stream: &mut Stream) {
+    shorten_one(stream);
+    if let Some(job) = &mut stream.job {
+        let job = Arc::make_mut(job);
+        for inner in [&mut job.create, &mut job.poll, &mut job.download] {
+            shorten_one(Arc::make_mut(inner));
+        }
+    }
+}
+
+fn shorten_one(stream: &mut Stream) {
+    if let Some(size) = &mut stream.request.page_size
+        && matches!(size.value, Scalar::Integer(_))
+    {
+        size.value = Scalar::Integer(i64::try_from(PAGE).unwrap_or(1));
+    }
+    shorten_pages(&mut stream.pagination);
+    if let Some(batch) = stream.parent.as_mut().and_then(|parent| parent.batch.as_mut()) {
+        batch.parents = batch.parents.min(BATCH);
+    }
+    if let Some(window) = &mut stream.window {
+        if let Some(cap) = &mut window.cap {
+            cap.records = cap.records.map(|_| CAP);
+            cap.pages = cap.pages.map(|_| u32::try_from(CAP).unwrap_or(u32::MAX) / u32::try_from(PAGE).unwrap_or(1));
+        }
+        let mut length = window.policy.length;
+        if let Some(request) = &window.request {
+            let unit = request.calendar.as_ref().filter(|calendar| calendar.each).map(|calendar| match calendar.unit {
+                Unit::Hour => Span::hours(1),
+                Unit::Day => Span::days(1),
+                Unit::Week => Span::days(7),
+                Unit::Month => Span::days(31),
+                Unit::Year => Span::days(366),
+            });
+            for unit in unit.into_iter().chain(request.max_span) {
+                length = length.min(thrice(unit));
+            }
+        }
+        window.policy.length = length;
+        let first = windows(window.policy.granularity, window.policy.settle, length).first().map(TimeRange::from);
+        stream.start = first.map(|first| Instant::At(first - window.policy.granularity.delta() - TimeDelta::seconds(1)));
+    }
+    stream.end = None;
+}
+
+fn shorten_pages(pagination: &mut Pagination) {
+    if let Pagination::AdvancingFrom(advancing) = pagination {
+        advancing.after_records = advancing.after_records.map(|_| 2 * PAGE as u64);
+        shorten_pages(&mut advancing.pages);
+    }
+}
+
+fn thrice(span: Span) -> Span {
+    format!("{} milliseconds", span.as_millis().saturating_mul(3)).parse().unwrap_or(span)
+}
