@@ -211,6 +211,8 @@ pub enum ConnectorsCommand {
     },
     /// Each fact of a manifest, held against the vendor's API description: found, contradicted or not covered
     Verify(VerifyArgs),
+    /// Twelve promises that every connector keeps, tried on a server of this machine
+    Test(TestArgs),
     /// A manifest from an API description; what was guessed is marked
     Draft(DraftArgs),
     /// A manifest of another tool as one of ours; what has no counterpart is named with its line
@@ -321,6 +323,26 @@ pub struct VerifyArgs {
     /// Where to write the evidence of all
     #[arg(long, value_name = "FILE", requires = "all")]
     pub out: Option<PathBuf>,
+}
+
+/// `connectors test`
+#[derive(Clone, Debug, Args)]
+pub struct TestArgs {
+    /// The connectors' names, or the paths of their manifests
+    #[arg(required_unless_present = "all")]
+    pub names: Vec<String>,
+    /// Every connector, ours and the project's
+    #[arg(long, conflicts_with_all = ["names", "spec"])]
+    pub all: bool,
+    /// The API description of which answers are made; without one a run proves the engine and not the manifest
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// Only these streams
+    #[arg(long, value_name = "STREAM", value_delimiter = ',')]
+    pub streams: Vec<String>,
+    /// Also say what had nothing to try, and why
+    #[arg(long)]
+    pub why: bool,
 }
 
 /// `connectors draft`

@@ -1,8 +1,9 @@
-//! `headwater connectors verify|draft|import|docs|new|schema`: the tools that hold manifests against what vendors publish, and make them.
+//! `headwater connectors test|verify|draft|import|docs|new|schema`: the tools that hold manifests against what vendors publish, and make them.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use headwater_connectors::conformance::{ConformanceOptions, conformance};
 use headwater_connectors::description::Description;
 use headwater_connectors::docs::{index, page, skeleton};
 use headwater_connectors::draft::{DraftOptions, draft};
@@ -14,7 +15,7 @@ use headwater_contract::ErrorKind;
 use serde_json::json;
 
 use crate::cli::Desk;
-use crate::cli::args::{DraftArgs, ImportArgs, VerifyArgs};
+use crate::cli::args::{DraftArgs, ImportArgs, TestArgs, VerifyArgs};
 use crate::cli::failure::{Ended, Failure};
 use crate::project::ProjectError;
 
@@ -63,6 +64,24 @@ fn all(desk: &Desk, library: &Library, specs: &Path, out: Option<&Path>) -> Ende
     desk.output.data(&json!({ "reports": reports, "without": without }), || summary);
     let is_contradicted = reports.iter().any(|report| report.counts().contradicted > 0);
     Ok(if is_contradicted { ErrorKind::Config.exit_code() } else { 0 })
+}
+
+/// Tries connectors one after the other; exit 78 when a promise does not hold, because it is the manifest that is to be mended.
+pub(crate) async fn test(desk: &Desk, library: &Library, args: &TestArgs) -> Ended {
+    let names: Vec<&str> =
+        if args.all { library.names().collect() } else { args.names.iter().map(String::as_str).collect() };
+    let (mut reports, mut texts) = (Vec::new(), String::new());
+    for name in names {
+        let connector = find(desk, library, name)?;
+        let spec = args.spec.as_ref().map(|spec| Description::open(&desk.environment.folder.join(spec)));
+        let options = ConformanceOptions { description: spec.transpose()?, streams: args.streams.clone() };
+        let report = conformance(&connector, options).await;
+        texts.push_str(&report.text(args.why));
+        reports.push(report);
+    }
+    let is_good = reports.iter().all(|report| report.is_good());
+    desk.output.data(&reports, || texts.trim_end().to_owned());
+    Ok(if is_good { 0 } else { ErrorKind::Config.exit_code() })
 }
 
 pub(crate) fn draft_one(desk: &Desk, args: &DraftArgs) -> Ended {

@@ -15,7 +15,7 @@ use crate::cli::connector_tools;
 use crate::cli::failure::Ended;
 use crate::cli::output::table;
 
-pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
+pub(crate) async fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
     // A project is not needed: without one there are the built-in connectors.
     let folder = desk.environment.folder.join(&desk.global.project).join("connectors");
     let library = Library::embedded().with_folder(&folder)?;
@@ -23,6 +23,7 @@ pub(crate) fn connectors(desk: &Desk, command: &ConnectorsCommand) -> Ended {
         ConnectorsCommand::List => list(desk, &library),
         ConnectorsCommand::Show { name } => show(desk, &*library.get(name)?),
         ConnectorsCommand::Lint { name, spec } => lint_one_or_all(desk, &library, name.as_deref(), spec.as_deref()),
+        ConnectorsCommand::Test(args) => connector_tools::test(desk, &library, args).await,
         ConnectorsCommand::Verify(args) => connector_tools::verify_one_or_all(desk, &library, args),
         ConnectorsCommand::Draft(args) => connector_tools::draft_one(desk, args),
         ConnectorsCommand::Import { format: ImportCommand::Airbyte(args) } => connector_tools::import_one(desk, args),

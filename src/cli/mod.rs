@@ -104,7 +104,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Ended {
         Command::Connectors { command: ConnectorsCommand::Schema { command: Some(command) } } => {
             schema::schema(desk, &command).await
         }
-        Command::Connectors { command } => connectors::connectors(desk, &command),
+        Command::Connectors { command } => connectors::connectors(desk, &command).await,
         Command::Auth { command } => auth::auth(desk, &command).await,
         Command::Check(args) => check::check(desk, &args).await,
         Command::Plan(args) => plan::plan(desk, &args).await,

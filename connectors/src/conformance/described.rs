@@ -92,19 +92,23 @@ impl Described {
                 continue;
             }
             let base = name.split('[').next().unwrap_or(name);
-            let exact = in_query.iter().find(|parameter| parameter.name == name || parameter.name == format!("{name}[]"));
+            let exact =
+                in_query.iter().find(|parameter| parameter.name == name || parameter.name == format!("{name}[]"));
             match exact {
                 Some(parameter) => {
                     let said = self.sizes.get(stream).filter(|(param, _)| param == name).map(|(_, size)| size);
                     wrong.extend(unfit(name, said.unwrap_or(value), &parameter.schema));
                 }
-                None if base != name && in_query.iter().any(|parameter| parameter.name.split('[').next() == Some(base)) => {}
+                None if base != name
+                    && in_query.iter().any(|parameter| parameter.name.split('[').next() == Some(base)) => {}
                 None => wrong.push(format!("`{name}` is no parameter of {} {}", operation.method, operation.path)),
             }
         }
         for parameter in parameters.iter().filter(|parameter| parameter.is_required()) {
             let is_there = match parameter.location {
-                Location::Query => asked.query.iter().any(|(name, _)| name.split('[').next() == parameter.name.split('[').next()),
+                Location::Query => {
+                    asked.query.iter().any(|(name, _)| name.split('[').next() == parameter.name.split('[').next())
+                }
                 Location::Header => {
                     USUAL_HEADERS.contains(&parameter.name.to_ascii_lowercase().as_str())
                         || asked.header(parameter.name).is_some()
@@ -126,7 +130,8 @@ impl Described {
         }
         let bodies = operation.request_bodies();
         let Some(fields) = asked.json.as_object() else { return wrong };
-        let Some(body) = bodies.iter().find(|body| body.media_type.is_empty() || body.media_type.contains("json")) else {
+        let Some(body) = bodies.iter().find(|body| body.media_type.is_empty() || body.media_type.contains("json"))
+        else {
             return wrong;
         };
         for name in fields.keys() {

@@ -28,6 +28,9 @@ mod stage;
 mod time;
 mod vendor;
 
+#[cfg(test)]
+mod tests;
+
 pub use report::{Case, Check, CheckReport, ConformanceReport, Outcome, StreamReport};
 
 use std::sync::Arc;
@@ -37,7 +40,7 @@ use crate::description::Description;
 use crate::stream::Purpose;
 use checks::Trial;
 use described::Described;
-use stage::{Stage, sizes};
+use stage::{Cast, Stage, sizes};
 
 /// What a run may be told.
 #[derive(Debug, Default)]
@@ -71,12 +74,14 @@ async fn run(connector: &Connector, options: ConformanceOptions, report: &mut Co
         }
     };
     report.description = described.as_ref().map(|described| described.title());
-    let stage = Stage::open(connector, described.clone()).await?;
-    let names: Vec<String> = stage.source.contracts().iter().map(|contract| contract.name.stream().to_owned()).collect();
+    let cast = Cast::new(connector, described.clone());
+    let stage = Stage::open(&cast).await?;
+    let names: Vec<String> =
+        stage.source.contracts().iter().map(|contract| contract.name.stream().to_owned()).collect();
     let is_asked_for = |name: &&String| options.streams.is_empty() || options.streams.contains(*name);
     for name in names.iter().filter(is_asked_for) {
         let is_described = described.as_ref().is_some_and(|described| described.covers(name));
-        let checks = stream(connector, described.clone(), name).await.map_err(|error| format!("stream `{name}`: {error}"))?;
+        let checks = stream(&cast, name).await.map_err(|error| format!("stream `{name}`: {error}"))?;
         let left_out = described.as_ref().map(|described| described.left_out(name)).unwrap_or_default();
         report.streams.push(StreamReport { stream: name.clone(), is_described, left_out, checks });
     }
@@ -86,21 +91,26 @@ async fn run(connector: &Connector, options: ConformanceOptions, report: &mut Co
     Ok(())
 }
 
-async fn stream(
-    connector: &Connector,
-    described: Option<Arc<Described>>,
-    name: &str,
-) -> Result<Vec<CheckReport>, String> {
-    let stage = Stage::open(connector, described.clone()).await?;
+async fn stream(cast: &Cast, name: &str) -> Result<Vec<CheckReport>, String> {
+    let stage = Stage::open(cast).await?;
+    Ok(trial(cast, &stage, name).await?.run().await)
+}
+
+/// Everything that the checks of a stream need.
+async fn trial<'a>(cast: &Cast, stage: &'a Stage, name: &str) -> Result<Trial<'a>, String> {
     let stream = stage.source.stream_of(name).map_err(|error| error.to_string())?;
     if stream.purpose != Purpose::Itself {
         return Err("it is not read by itself".to_owned());
     }
     let windows = stage.windows(&stream);
     let amount = vendor::Amount { windows: windows.clone(), rows: 0 };
-    let listing = vendor::World::build(&stage.source, &stream, &[], &amount)?;
+    let listing = vendor::World::build(
+        &stage.truth,
+        &stage.truth.stream_of(name).map_err(|error| error.to_string())?,
+        &[],
+        &amount,
+    )?;
     stage.vendor.state().begin(listing);
     let slices = stage.slices(&stream).await?;
-    let trial = Trial { connector, described, stage: &stage, stream, slices, windows };
-    Ok(trial.run().await)
+    Ok(Trial { cast: cast.clone(), stage, stream, slices, windows })
 }

@@ -75,7 +75,9 @@ impl Check {
             Self::Discovery => "look at `slices` and at the stream that lists them",
             Self::Pages => "compare `pagination`, `page_size` and `params` with the vendor's page on lists",
             Self::Tiling => "look at `window.request`: whether its ends are inclusive, and how bounds are written",
-            Self::Resume => "look at `pagination`: a page must be asked for by what the page before said, and by nothing else",
+            Self::Resume => {
+                "look at `pagination`: a page must be asked for by what the page before said, and by nothing else"
+            }
             Self::Gaps => "look at `window` and `chain`: a window must not depend on the one before",
             Self::Throttle => "look at `errors`, `limits` and `quota`",
             Self::Renewal => "look at `auth` and at rules of `errors` about 401",
@@ -208,7 +210,10 @@ impl ConformanceReport {
     pub fn text(&self, all: bool) -> String {
         let mut out = format!("{}\n", self.connector);
         match &self.description {
-            Some(title) => line(&mut out, &format!("  answers are made of the description {title}; what it lacks, of the manifest")),
+            Some(title) => line(
+                &mut out,
+                &format!("  answers are made of the description {title}; what it lacks, of the manifest"),
+            ),
             None => line(
                 &mut out,
                 "  answers are made of the manifest itself: this proves the engine on its shape, and nothing of the manifest (give --spec)",
@@ -240,9 +245,19 @@ impl ConformanceReport {
         }
         if all {
             for stream in &self.streams {
-                for (check, case) in stream.checks.iter().flat_map(|check| check.cases.iter().map(move |case| (check, case))) {
+                for (check, case) in
+                    stream.checks.iter().flat_map(|check| check.cases.iter().map(move |case| (check, case)))
+                {
                     if let Outcome::NotApplicable { because } = &case.outcome {
-                        line(&mut out, &format!("not tried: {} · {} · {}: {because}", stream.stream, check.check.name(), case.name));
+                        line(
+                            &mut out,
+                            &format!(
+                                "not tried: {} · {} · {}: {because}",
+                                stream.stream,
+                                check.check.name(),
+                                case.name
+                            ),
+                        );
                     }
                 }
             }

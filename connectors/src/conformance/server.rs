@@ -134,7 +134,7 @@ async fn serve(mut stream: TcpStream, vendor: Arc<dyn Answers>) -> io::Result<()
         }
         let mut out = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
         for (name, value) in &reply.headers {
-                    out.push_str(&format!("{name}: {value}\r\n"));
+            out.push_str(&format!("{name}: {value}\r\n"));
         }
         out.push_str("\r\n");
         let mut out = out.into_bytes();

@@ -6,9 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use headwater_contract::{ColumnType, Secret, TimestampFormat};
 use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use serde_json::{Value, json};
 
 use crate::auth::{Algorithm, Auth, Grant, Jwt, KeyEncoding, Words};
@@ -123,7 +121,9 @@ fn zones(connector: &Connector) -> BTreeSet<String> {
     };
     for stream in connector.complete(&BTreeMap::new()).unwrap_or_default() {
         for column in stream.columns() {
-            if let (ColumnType::Timestamp, TimestampFormat::Pattern { zone, .. }) = (&column.column_type, &column.format) {
+            if let (ColumnType::Timestamp, TimestampFormat::Pattern { zone, .. }) =
+                (&column.column_type, &column.format)
+            {
                 take(zone);
             }
         }
@@ -223,7 +223,8 @@ fn streams(connector: &Connector) -> Value {
             .filter(|(_, parameter)| parameter.default.is_none())
             .map(|(name, _)| (name.to_owned(), json!(format!("given-{}", name.replace('_', "-")))))
             .collect();
-        let mut put = |key: &str, value: Value| stream.as_object_mut().map(|stream| stream.insert(key.to_owned(), value));
+        let mut put =
+            |key: &str, value: Value| stream.as_object_mut().map(|stream| stream.insert(key.to_owned(), value));
         put("with", Value::Object(with));
         if template.kind.is_none() {
             put("kind", json!(if template.window.is_some() { "mutable" } else { "snapshot" }));

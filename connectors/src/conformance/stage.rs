@@ -17,7 +17,8 @@ use super::time::VirtualTime;
 use super::vendor::{Elsewhere, Logins, PAGE, State, Vendor};
 use crate::connector::Connector;
 use crate::expression::{Scalar, Scope, Template};
-use crate::manifest::Instant;
+use crate::limits::Patience;
+use crate::manifest::{Instant, Manifest};
 use crate::pagination::Pagination;
 use crate::source::{Source, SourceOptions};
 use crate::stream::Stream;
@@ -33,13 +34,15 @@ pub(super) const WINDOWS: usize = 3;
 const SLICES: usize = 2;
 /// Parents of one request, where they are put together.
 const BATCH: u32 = 2;
-/// Longest wait for a turn: declared limits are kept, and no run waits for them.
+/// Longest wait for a turn.
 const TURN_DAYS: u64 = 30;
 
 /// A source on a stage.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) source: Source,
+    /// What the vendor is made of: the same source, or that of another manifest in tests of the suite itself.
+    pub(super) truth: Source,
     pub(super) vendor: Arc<Vendor>,
     pub(super) time: Arc<VirtualTime>,
     pub(super) other: Arc<Elsewhere>,
@@ -50,10 +53,33 @@ pub(super) struct Stage {
 /// The page sizes of streams as the manifest has them: parameter and value.
 pub(super) type Sizes = BTreeMap<String, (String, String)>;
 
+/// Who plays: the manifest that is tried, and the vendor that it is tried against.
+#[derive(Clone, Debug)]
+pub(super) struct Cast {
+    pub(super) connector: Arc<Connector>,
+    /// The manifest that the vendor is made of, where that is another one.
+    pub(super) truth: Option<Arc<Connector>>,
+    pub(super) described: Option<Arc<Described>>,
+    pub(super) patience: Patience,
+}
+
+impl Cast {
+    pub(super) fn new(connector: &Connector, described: Option<Arc<Described>>) -> Self {
+        let patience = Patience {
+            // Declared limits are kept, and no run waits for them.
+            turn_max: std::time::Duration::from_secs(TURN_DAYS * 86_400),
+            ..Patience::default()
+        };
+        Self { connector: Arc::new(connector.clone()), truth: None, described, patience }
+    }
+}
+
 impl Stage {
-    pub(super) async fn open(connector: &Connector, described: Option<Arc<Described>>) -> Result<Self, String> {
+    pub(super) async fn open(cast: &Cast) -> Result<Self, String> {
+        let connector = &cast.connector;
         let time = Arc::new(VirtualTime::at(now()));
-        let mut manifest = connector.manifest().clone();
+        let truth = cast.truth.as_ref().unwrap_or(connector);
+        let mut manifest = truth.manifest().clone();
         let state = State::new(Logins::default(), manifest.http.auth.clone());
         let vendor = Vendor::new(state, Arc::clone(&time));
         let elsewhere = |is_allowed| {
@@ -69,32 +95,45 @@ impl Stage {
         let servers = started.await.map_err(|error| error.to_string())?;
         let [here, there, nowhere] = &servers;
         let origin = here.origin();
-        manifest.http.base_url = relocated(&manifest.http.base_url, &origin)?;
-        manifest.http.other_origins = if other.is_allowed { vec![there.origin()] } else { Vec::new() };
-        let logins = Logins::relocate(&mut manifest, &origin);
-        let given = Given::of(connector, &origin);
-        let known = given.texts(connector);
-        let moved = Arc::new(connector.with_manifest(manifest));
-        let mut options = SourceOptions::new(Arc::clone(&time) as Arc<dyn Clock>);
-        options.waiting = Arc::clone(&time) as _;
-        options.allow_private = servers.iter().map(|server| server.address.clone()).collect();
-        options.secrets = given.secrets;
-        options.patience.turn_max = std::time::Duration::from_secs(TURN_DAYS * 86_400);
-        let name = SourceName::new("tested").map_err(|error| error.to_string())?;
-        let opened = Source::open_as(moved, name, &given.settings, options, &shorten);
-        let source = opened.map_err(|error| error.to_string())?;
+        let move_here = |manifest: &mut Manifest| {
+            manifest.http.base_url = relocated(&manifest.http.base_url, &origin)?;
+            manifest.http.other_origins = if other.is_allowed { vec![there.origin()] } else { Vec::new() };
+            Ok::<_, String>(Logins::relocate(manifest, &origin))
+        };
+        let open = |connector: &Connector, manifest: Manifest| {
+            let given = Given::of(connector, &origin);
+            let mut options = SourceOptions::new(Arc::clone(&time) as Arc<dyn Clock>);
+            options.waiting = Arc::clone(&time) as _;
+            options.allow_private = servers.iter().map(|server| server.address.clone()).collect();
+            options.secrets = given.secrets;
+            options.patience = cast.patience.clone();
+            let name = SourceName::new("tested").map_err(|error| error.to_string())?;
+            let moved = Arc::new(connector.with_manifest(manifest));
+            let opened = Source::open_as(moved, name, &given.settings, options, &shorten);
+            opened.map_err(|error| error.to_string())
+        };
+        let logins = move_here(&mut manifest)?;
+        let known = Given::of(truth, &origin).texts(truth);
+        let truth = open(truth, manifest)?;
+        let source = if cast.truth.is_some() {
+            let mut manifest = connector.manifest().clone();
+            move_here(&mut manifest)?;
+            open(connector, manifest)?
+        } else {
+            truth.clone()
+        };
         {
             let mut state = vendor.state();
             state.logins = logins;
             state.known = known;
-            state.scope = source.scope().clone();
-            source.base().path().clone_into(&mut state.base);
-            state.origin = origin;
+            state.scope = truth.scope().clone();
+            truth.base().path().clone_into(&mut state.base);
+            state.origin.clone_from(&origin);
             state.other_origin = other.is_allowed.then(|| there.origin());
             state.foreign_origin = nowhere.origin();
-            state.described = described;
+            state.described.clone_from(&cast.described);
         }
-        Ok(Self { source, vendor, time, other, foreign, _servers: servers })
+        Ok(Self { source, truth, vendor, time, other, foreign, _servers: servers })
     }
 
     /// The first slices of a stream, with what their requests see.
@@ -211,7 +250,8 @@ fn shorten_one(stream: &mut Stream) {
         }
         window.policy.length = length;
         let first = windows(window.policy.granularity, window.policy.settle, length).first().map(TimeRange::from);
-        stream.start = first.map(|first| Instant::At(first - window.policy.granularity.delta() - TimeDelta::seconds(1)));
+        stream.start =
+            first.map(|first| Instant::At(first - window.policy.granularity.delta() - TimeDelta::seconds(1)));
     }
     stream.end = None;
 }

@@ -115,32 +115,9 @@ impl Template {
     /// Reads the names out of a text that this template was filled in to, percent-encoded or not. Names in `known` must stand there with
     /// their values; nothing when the text is of another template.
     pub(crate) fn unfill(&self, text: &str, known: &Scope, is_path: bool) -> Option<BTreeMap<String, String>> {
-        let mut pattern = String::from("(?s)^");
-        let mut unknown = Vec::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(literal) => pattern.push_str(&regex::escape(literal)),
-                Piece::Name { name, keeps_slashes } => match known.get(name) {
-                    Some(value) => {
-                        let set = if *keeps_slashes { SEGMENTS } else { SEGMENT };
-                        let value = value.to_string();
-                        let value = if is_path { utf8_percent_encode(&value, set).to_string() } else { value };
-                        pattern.push_str(&regex::escape(&value));
-                    }
-                    None => {
-                        unknown.push(name.clone());
-                        pattern.push_str(if is_path && !keeps_slashes { "([^/]*)" } else { "(.*)" });
-                    }
-                },
-            }
-        }
-        pattern.push('$');
-        let found = super::regex(&pattern).ok()?.captures(text)?;
-        let value = |at: usize| {
-            let text = found.get(at + 1).map_or("", |group| group.as_str());
-            if is_path { percent_decode_str(text).decode_utf8_lossy().into_owned() } else { text.to_owned() }
-        };
-        Some(unknown.into_iter().enumerate().map(|(at, name)| (name, value(at))).collect())
+        let mut names = BTreeMap::new();
+        let fits = unfill(&self.pieces, text, known, is_path, &mut names);
+        fits.then_some(names)
     }
 
     /// How many characters of it stand as they are.
@@ -173,6 +150,34 @@ impl Template {
             }
         }
         Ok(out)
+    }
+}
+
+/// Takes `text` apart as `pieces` put it together; a name takes as little as the pieces behind it allow.
+fn unfill(pieces: &[Piece], text: &str, known: &Scope, is_path: bool, names: &mut BTreeMap<String, String>) -> bool {
+    let Some((first, rest)) = pieces.split_first() else { return text.is_empty() };
+    match first {
+        Piece::Literal(literal) => {
+            text.strip_prefix(literal.as_str()).is_some_and(|text| unfill(rest, text, known, is_path, names))
+        }
+        Piece::Name { name, keeps_slashes } => {
+            if let Some(value) = known.get(name) {
+                let set = if *keeps_slashes { SEGMENTS } else { SEGMENT };
+                let value = value.to_string();
+                let value = if is_path { utf8_percent_encode(&value, set).to_string() } else { value };
+                return text.strip_prefix(&value).is_some_and(|text| unfill(rest, text, known, is_path, names));
+            }
+            let most = if is_path && !keeps_slashes { text.find('/').unwrap_or(text.len()) } else { text.len() };
+            for end in (0..=most).filter(|end| text.is_char_boundary(*end)) {
+                let (value, behind) = text.split_at(end);
+                if unfill(rest, behind, known, is_path, names) {
+                    let plain = percent_decode_str(value).decode_utf8_lossy();
+                    names.insert(name.clone(), if is_path { plain.into_owned() } else { value.to_owned() });
+                    return true;
+                }
+            }
+            false
+        }
     }
 }
 

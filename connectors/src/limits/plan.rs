@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use super::{WallClock, Waiting};
 use super::state::{Allowance, Share as Part};
+use super::{Waiting, WallClock};
 use crate::manifest::{Limit, Share, SharedBy};
 use crate::refusal::Pattern;
 

@@ -28,7 +28,8 @@ const LARGE_HEADER: usize = 70_000;
 
 /// An answer that refuses with this status, to everything but logins.
 pub(super) fn refuse(hit: &Hit, status: u16) -> Option<Reply> {
-    (hit.what != What::Login).then(|| Reply::text(status, r#"{"message":"no"}"#).header("Content-Type", "application/json"))
+    (hit.what != What::Login)
+        .then(|| Reply::text(status, r#"{"message":"no"}"#).header("Content-Type", "application/json"))
 }
 
 pub(super) fn unauthorized() -> Reply {
@@ -52,7 +53,10 @@ impl Trial<'_> {
         let at = self.second_page().await?;
         self.begin(self.world(ROWS)?);
         let mut was = false;
-        self.stage.vendor.state().script = Some(Box::new(move |_, page, reply| {
+        self.stage.vendor.state().script = Some(Box::new(move |hit, page, reply| {
+            if !matches!(hit.what, What::Page { .. }) {
+                return None;
+            }
             let is_it = if is_once { page == at && !was } else { page >= at };
             was |= is_it;
             is_it.then(|| instead(reply))
@@ -80,7 +84,7 @@ impl Trial<'_> {
         self.named(outcome)
     }
 
-    fn named(&self, outcome: Result<Got, SourceError>) -> Tried {
+    pub(in crate::conformance) fn named(&self, outcome: Result<Got, SourceError>) -> Tried {
         let requests = self.stage.vendor.state().hits.len();
         match outcome {
             Err(_) if requests > ENDLESS => Err(miss("an end", format!("{requests} requests"))),
@@ -113,8 +117,10 @@ impl Trial<'_> {
         let later = self.stage.time.now() + TimeDelta::days(1);
         let soon = move || Reply::text(429, "{}").header("Retry-After", &SOON_SECONDS.to_string());
         let name = "`Retry-After` in seconds is waited out";
-        if is_ruled {
-            cases.push(skipped(name, "a rule of the manifest decides about 429"));
+        let is_pool = matches!(self.stage.vendor.state().auth, Auth::Tokens(_));
+        let because = if is_pool { "another token is taken" } else { "a rule of the manifest decides about 429" };
+        if is_ruled || is_pool {
+            cases.push(skipped(name, because));
         } else {
             let tried = async {
                 self.passes(Box::new(move |_| soon())).await?;
@@ -129,14 +135,17 @@ impl Trial<'_> {
             (_, tried) => self.case(check, name, tried),
         });
         let name = "a long wait parks the work until then";
-        let is_pool = matches!(self.stage.vendor.state().auth, Auth::Tokens(_));
         if is_ruled || is_pool {
-            cases.push(skipped(name, if is_pool { "another token is taken" } else { "a rule of the manifest decides about 429" }));
+            cases.push(skipped(name, because));
         } else {
             let tried = async {
                 let late = |_: &Reply| Reply::text(429, "{}").header("Retry-After", &LATE_SECONDS.to_string());
                 match self.with(Box::new(late), false).await? {
-                    Err(error) if error.kind() == ErrorKind::Parked && error.retry_at().is_some_and(|at| at < later) => Ok(()),
+                    Err(error)
+                        if error.kind() == ErrorKind::Parked && error.retry_at().is_some_and(|at| at < later) =>
+                    {
+                        Ok(())
+                    }
                     Err(error) => Err(miss("work that is parked (exit 75), with its time", described_error(&error))),
                     Ok(_) => Err(miss("work that is parked (exit 75)", "success")),
                 }
@@ -165,19 +174,32 @@ impl Trial<'_> {
         let is_json = self.stream.decoding.format == Decoding::Json;
         let tried = self.passes(Box::new(|_| Reply::text(500, "oops"))).await;
         cases.push(match (self.has_rule_for(500), tried) {
-            (true, Err(error)) => {
-                skipped("a failure that passes is not seen", format!("a rule of the manifest decides about 500: {}", error.found))
-            }
+            (true, Err(error)) => skipped(
+                "a failure that passes is not seen",
+                format!("a rule of the manifest decides about 500: {}", error.found),
+            ),
             (_, tried) => self.case(check, "a failure that passes is not seen", tried),
         });
         let always: [(&str, Instead); 7] = [
             ("a failure that stays is named", Box::new(|_| Reply::text(503, "away"))),
             ("a page of HTML is no data", Box::new(|_| html())),
-            ("a body that ends too early is no data", Box::new(|reply| Reply { body: reply.body.slice(..reply.body.len() / 2), ..reply.clone() })),
-            ("an answer without its list is no data", Box::new(|reply| Reply { body: b"{}".as_slice().into(), ..reply.clone() })),
+            (
+                "a body that ends too early is no data",
+                Box::new(|reply| Reply { body: reply.body.slice(..reply.body.len() / 2), ..reply.clone() }),
+            ),
+            (
+                "an answer without its list is no data",
+                Box::new(|reply| Reply { body: b"{}".as_slice().into(), ..reply.clone() }),
+            ),
             ("a redirect in a circle ends", Box::new(|_| Reply::text(302, "").header("Location", "?again"))),
-            ("headers that are too large are refused", Box::new(|reply| reply.clone().header("X-Large", &"x".repeat(LARGE_HEADER)))),
-            ("nesting that is too deep is refused", Box::new(|reply| Reply { body: "[".repeat(DEEP).into_bytes().into(), ..reply.clone() })),
+            (
+                "headers that are too large are refused",
+                Box::new(|reply| reply.clone().header("X-Large", &"x".repeat(LARGE_HEADER))),
+            ),
+            (
+                "nesting that is too deep is refused",
+                Box::new(|reply| Reply { body: "[".repeat(DEEP).into_bytes().into(), ..reply.clone() }),
+            ),
         ];
         for (name, instead) in always {
             // Lines and rows end wherever they end, and any text is a line.
@@ -211,7 +233,7 @@ impl Trial<'_> {
 
     async fn error_under_200(&self) -> Case {
         let name = "an error under a good status is no data";
-        let field = self.connector.manifest().http.error_in_body.as_ref().map(|error| error.field.clone());
+        let field = self.cast.connector.manifest().http.error_in_body.as_ref().map(|error| error.field.clone());
         let (Some(field), Decoding::Json) = (field, &self.stream.decoding.format) else {
             return skipped(name, "the manifest names no field for errors");
         };
@@ -276,7 +298,9 @@ impl Trial<'_> {
 
     /// Nothing was sent to an origin that the manifest does not allow, and no credential to one that it does.
     fn nobody_elsewhere(&self) -> Tried {
-        for (server, what) in [(&self.stage.foreign, "no request elsewhere"), (&self.stage.other, "no credential elsewhere")] {
+        for (server, what) in
+            [(&self.stage.foreign, "no request elsewhere"), (&self.stage.other, "no credential elsewhere")]
+        {
             let wrong = server.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(request) = wrong.first() {
                 return Err(miss(what, request.clone()));

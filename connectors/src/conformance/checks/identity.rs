@@ -13,7 +13,7 @@ use crate::parents::GIVEN;
 
 impl Trial<'_> {
     /// Records have the columns that the manifest promises, and keys that tell them apart.
-    pub(super) fn columns(&self) -> Vec<Case> {
+    pub(in crate::conformance) fn columns(&self) -> Vec<Case> {
         let check = Check::Columns;
         let world = match self.world(ROWS) {
             Ok(world) => world,
@@ -28,7 +28,7 @@ impl Trial<'_> {
             }
         }
         let typed = self.stream.columns().iter().try_for_each(|column| held(column, &records));
-        let described = self.described.as_ref().map(|described| described.left_out(&self.stream.name));
+        let described = self.cast.described.as_ref().map(|described| described.left_out(&self.stream.name));
         let there = match described.unwrap_or_default() {
             left_out if left_out.is_empty() => Ok(()),
             left_out => Err(miss("every field that the manifest speaks of", left_out.join("; "))),
@@ -73,16 +73,23 @@ impl Trial<'_> {
             Ok(())
         };
         cases.push(self.case(check, "a good credential reads", tried.await));
-        for (status, name) in [(401_u16, "a credential that is refused is named"), (403, "what may not be read is named")] {
+        for (status, name) in
+            [(401_u16, "a credential that is refused is named"), (403, "what may not be read is named")]
+        {
             let tried = async {
                 // A token that was issued before must not help.
-                let stage = Stage::open(self.connector, self.described.clone()).await;
+                let stage = Stage::open(&self.cast).await;
                 let stage = stage.map_err(|error| miss("a source", error))?;
-                let trial = Trial { stage: &stage, described: self.described.clone(), stream: self.stream.clone(), slices: self.slices.clone(), windows: self.windows.clone(), connector: self.connector };
+                let trial = Trial {
+                    cast: self.cast.clone(),
+                    stage: &stage,
+                    stream: self.stream.clone(),
+                    slices: self.slices.clone(),
+                    windows: self.windows.clone(),
+                };
                 let world = trial.world(ROWS)?;
                 trial.begin(world);
-                stage.vendor.state().script =
-                    Some(Box::new(move |hit, _, _| super::faults::refuse(hit, status)));
+                stage.vendor.state().script = Some(Box::new(move |hit, _, _| super::faults::refuse(hit, status)));
                 trial.denied(status).await
             };
             cases.push(self.case(check, name, tried.await));
@@ -107,10 +114,10 @@ impl Trial<'_> {
     }
 
     /// The same streams and slices each time.
-    pub(super) async fn discovery(&self) -> Vec<Case> {
+    pub(in crate::conformance) async fn discovery(&self) -> Vec<Case> {
         let check = Check::Discovery;
         let tried = async {
-            let again = Stage::open(self.connector, self.described.clone()).await;
+            let again = Stage::open(&self.cast).await;
             let again = again.map_err(|error| miss("a source", error))?;
             let name = &self.stream.name;
             let (one, other) = (self.stage.contract(name), again.contract(name));
@@ -159,8 +166,8 @@ impl Trial<'_> {
             self.stage.vendor.state().logins.revoke();
             let last = pages.saturating_sub(1).min(1);
             let mut has_ended = false;
-            self.stage.vendor.state().script = Some(Box::new(move |_, page, reply| {
-                let ends = !has_ended && page == last && reply.status == 200;
+            self.stage.vendor.state().script = Some(Box::new(move |hit, page, _| {
+                let ends = !has_ended && page == last && matches!(hit.what, super::What::Page { .. });
                 has_ended |= ends;
                 ends.then(|| super::faults::unauthorized())
             }));

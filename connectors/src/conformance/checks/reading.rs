@@ -52,7 +52,10 @@ impl Trial<'_> {
         for hit in state.pages() {
             let What::Page { owners, bounds, at, .. } = &hit.what else { continue };
             if !seen.insert((owners.clone(), bounds.clone(), *at)) {
-                return Err(miss("each page asked for once", format!("the page at {at} was asked for again: {}", hit.request)));
+                return Err(miss(
+                    "each page asked for once",
+                    format!("the page at {at} was asked for again: {}", hit.request),
+                ));
             }
         }
         Ok(())
@@ -72,7 +75,9 @@ impl Trial<'_> {
             Err(error) => return vec![self.case(check, "a reading without faults", Err(error))],
         };
         let mut cases = Vec::new();
-        for (name, is_cut) in [("a body that is cut is asked for again", true), ("a connection that is lost is made again", false)] {
+        for (name, is_cut) in
+            [("a body that is cut is asked for again", true), ("a connection that is lost is made again", false)]
+        {
             let mut tried = Ok(());
             for lost in 0..pages.min(LOST_MAX) {
                 tried = self.lose(slice, lost, pages, is_cut).await;
@@ -96,18 +101,22 @@ impl Trial<'_> {
     async fn lose(&self, slice: &str, lost: usize, pages: usize, is_cut: bool) -> Tried {
         self.begin(self.world(ROWS)?);
         let mut has_lost = false;
-        self.stage.vendor.state().script = Some(Box::new(move |_, page, reply| {
-            let is_it = page == lost && !has_lost;
+        self.stage.vendor.state().script = Some(Box::new(move |hit, page, reply| {
+            let is_it = page == lost && !has_lost && matches!(hit.what, What::Page { .. });
             has_lost |= is_it;
             let cut = Reply { cut: Some(reply.body.len() / 2), ..reply.clone() };
-            is_it.then(|| if is_cut { cut } else { Reply { drops: true, ..Reply::default() } })
+            is_it
+                .then(|| if is_cut && !reply.body.is_empty() { cut } else { Reply { drops: true, ..Reply::default() } })
         }));
         self.read_whole(slice, self.middle()).await?;
         let asked = self.stage.vendor.state().pages().len();
         if asked == pages + 1 {
             return Ok(());
         }
-        Err(miss(format!("{} requests: one page again", pages + 1), format!("{asked} requests after page {} was lost", lost + 1)))
+        Err(miss(
+            format!("{} requests: one page again", pages + 1),
+            format!("{asked} requests after page {} was lost", lost + 1),
+        ))
     }
 
     async fn kill(&self, slice: &str, killed: usize) -> Tried {

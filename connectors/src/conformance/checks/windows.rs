@@ -82,7 +82,12 @@ impl Trial<'_> {
         let Some((slice, _)) = self.slices.first() else { return Ok(()) };
         let build = |rows: usize| {
             let amount = Amount { windows: Vec::new(), rows };
-            let world = World::build(&self.stage.source, &self.stream, self.slices.get(..1).unwrap_or_default(), &amount);
+            let truth = self
+                .stage
+                .truth
+                .stream_of(&self.stream.name)
+                .map_err(|error| miss("the stream", described_error(&error)))?;
+            let world = World::build(&self.stage.truth, &truth, self.slices.get(..1).unwrap_or_default(), &amount);
             world.map_err(|error| miss("records of the manifest's shape", error))
         };
         self.begin(build(ROWS)?);

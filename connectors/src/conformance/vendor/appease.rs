@@ -15,12 +15,8 @@ pub(super) fn appeasing(rules: &Rules, status: u16) -> Vec<(Vec<String>, Value)>
     let mut fields: Vec<&Pointer> = rules.iter().flat_map(|when| when.fields()).collect();
     fields.dedup();
     let holds = |body: &Value| {
-        let evidence = Evidence {
-            status,
-            header: &|_| None,
-            field: &|pointer: &Pointer| pointer.find(body).cloned(),
-            text: None,
-        };
+        let evidence =
+            Evidence { status, header: &|_| None, field: &|pointer: &Pointer| pointer.find(body).cloned(), text: None };
         rules.iter().any(|when| when.holds(&evidence))
     };
     if !holds(&json!({})) {
@@ -28,7 +24,16 @@ pub(super) fn appeasing(rules: &Rules, status: u16) -> Vec<(Vec<String>, Value)>
     }
     let mut values = vec![Value::Null];
     values.extend(rules.iter().flat_map(|when| tested(when)));
-    values.extend([json!(true), json!("ok"), json!("success"), json!(200), json!("200"), json!(0), json!("0"), json!(1)]);
+    values.extend([
+        json!(true),
+        json!("ok"),
+        json!("success"),
+        json!(200),
+        json!("200"),
+        json!(0),
+        json!("0"),
+        json!(1),
+    ]);
     let tries = values.len().saturating_pow(u32::try_from(fields.len()).unwrap_or(u32::MAX)).min(TRIES_MAX);
     for mut at in 0..tries {
         let mut body = json!({});
@@ -105,5 +110,10 @@ fn patterns(condition: &Condition) -> Vec<String> {
 /// What a pattern without much in it matches: its own letters, of alternatives the first.
 fn plain_text(pattern: &str) -> String {
     let first = pattern.trim_start_matches("(?i)").split('|').next().unwrap_or_default();
-    first.replace("\\.", ".").replace(".*", " ").replace("\\s+", " ").replace("\\d+", "1").replace(['^', '$', '(', ')', '?', '\\'], "")
+    first
+        .replace("\\.", ".")
+        .replace(".*", " ")
+        .replace("\\s+", " ")
+        .replace("\\d+", "1")
+        .replace(['^', '$', '(', ')', '?', '\\'], "")
 }

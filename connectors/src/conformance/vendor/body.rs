@@ -7,9 +7,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use serde_json::{Value, json};
 
 use super::place::{place, plain, remove};
-use crate::decoding::{
-    BodyDecoding, CsvDialect, Decoding, EachManifest, RecordsManifest, TableManifest, Wrapping,
-};
+use crate::decoding::{BodyDecoding, CsvDialect, Decoding, EachManifest, RecordsManifest, TableManifest, Wrapping};
 
 /// What stands for the list of records in an envelope until it is written.
 const ROWS: &str = "hw0rows";
@@ -134,7 +132,8 @@ fn each_body(each: &EachManifest, rows: &[Written<'_>], whole: &mut Value) -> Re
             remove(&mut value, std::slice::from_ref(key));
         }
         // The last key is for the last star; stars before the first key have any name.
-        let names = (0..stars.saturating_sub(keys.len())).map(|star| if star + 1 == stars { format!("r{at}") } else { "k".to_owned() });
+        let names = (0..stars.saturating_sub(keys.len()))
+            .map(|star| if star + 1 == stars { format!("r{at}") } else { "k".to_owned() });
         let mut names = names.chain(keys.clone());
         let star = |part: &String| if part == "*" { names.next().unwrap_or_default() } else { part.clone() };
         let path: Vec<String> = each.at.segments().iter().map(star).collect();
@@ -250,7 +249,9 @@ fn xml_body(
     rows: &[Written<'_>],
     fields: &[(Vec<String>, Value)],
 ) -> Result<String, String> {
-    let RecordsManifest::List(pointer) = records else { return Err("an XML body has a path to its records".to_owned()) };
+    let RecordsManifest::List(pointer) = records else {
+        return Err("an XML body has a path to its records".to_owned());
+    };
     let mut whole = Value::Null;
     for (path, value) in fields {
         place(&mut whole, path, value.clone());
@@ -272,7 +273,7 @@ fn element(out: &mut String, name: &str, value: &Value) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| element(out, name, item)),
         Value::Object(fields) => {
-                    out.push_str(&format!("<{name}"));
+            out.push_str(&format!("<{name}"));
             for (attribute, value) in fields.iter().filter(|(field, _)| field.starts_with('@')) {
                 let value = plain(value).unwrap_or_default();
                 out.push_str(&format!(" {}=\"{}\"", attribute.trim_start_matches('@'), escaped(&value)));

@@ -86,7 +86,12 @@ impl State {
     }
 
     /// A page of a download.
-    pub(super) fn part(&mut self, issued: usize, asked: &Asked, found: Option<&Found>) -> Result<(What, Reply), String> {
+    pub(super) fn part(
+        &mut self,
+        issued: usize,
+        asked: &Asked,
+        found: Option<&Found>,
+    ) -> Result<(What, Reply), String> {
         let (job, part) = match self.issued.get(issued).cloned() {
             Some(Issued::Part { job, part }) => (job, part),
             Some(Issued::Job { .. }) => (issued, 0),

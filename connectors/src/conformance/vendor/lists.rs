@@ -49,8 +49,10 @@ impl Bounds {
         // A day that is asked for is all of it.
         let coarse = self.clockface.as_ref().and_then(|clockface| clockface.read(&clockface.write(at, End::From, at)));
         let coarse = coarse.unwrap_or(at);
-        let is_after = self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { coarse >= from || at >= from });
-        let is_before = self.until.is_none_or(|until| if self.until_is_inclusive { coarse <= until } else { at < until });
+        let is_after =
+            self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { coarse >= from || at >= from });
+        let is_before =
+            self.until.is_none_or(|until| if self.until_is_inclusive { coarse <= until } else { at < until });
         is_after && is_before
     }
 
@@ -182,7 +184,19 @@ impl State {
                     let found = |score: usize, names: Names, row: Option<usize>, scope: &Scope| {
                         let (stream, plan) = (Arc::clone(&kind.stream), kind.plan.clone());
                         let owners = owners.clone();
-                        (score, Found { role: kind.role, table: at, owners, stream, plan, scope: scope.clone(), names, row })
+                        (
+                            score,
+                            Found {
+                                role: kind.role,
+                                table: at,
+                                owners,
+                                stream,
+                                plan,
+                                scope: scope.clone(),
+                                names,
+                                row,
+                            },
+                        )
                     };
                     let mut fits = Vec::new();
                     if kind.role == Role::List && child(&url) {
@@ -222,10 +236,13 @@ impl State {
             0 => Err("no request of this stream, or of one above it, looks like this".to_owned()),
             1 => best.pop().ok_or_else(String::new),
             count => {
-                let same_row = best.windows(2).all(|two| matches!(two, [a, b] if a.owners == b.owners && a.row == b.row));
+                let same_row =
+                    best.windows(2).all(|two| matches!(two, [a, b] if a.owners == b.owners && a.row == b.row));
                 let first = best.into_iter().next();
                 first.filter(|_| same_row).ok_or_else(|| {
-                    format!("it does not say whose records it asks for: {count} slices or parents are asked for like this")
+                    format!(
+                        "it does not say whose records it asks for: {count} slices or parents are asked for like this"
+                    )
                 })
             }
         }
@@ -233,9 +250,9 @@ impl State {
 
     fn owners_of(&self, issued: usize) -> Option<(usize, Vec<usize>)> {
         match self.issued.get(issued)? {
-            Issued::Page { table, owners, .. } | Issued::Chain { table, owners, .. } | Issued::Job { table, owners, .. } => {
-                Some((*table, owners.clone()))
-            }
+            Issued::Page { table, owners, .. }
+            | Issued::Chain { table, owners, .. }
+            | Issued::Job { table, owners, .. } => Some((*table, owners.clone())),
             Issued::Part { job, .. } => self.owners_of(*job),
             Issued::Rest { .. } => None,
         }
@@ -279,7 +296,12 @@ impl State {
                 let units: i64 = text.parse().map_err(|_| format!("`{text}` at `{slot}` is no number"))?;
                 return Ok(self.now - TimeDelta::milliseconds(units.saturating_mul(unit.as_millis())));
             }
-            clockface.read(&Value::String(text.clone())).ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
+            // A format that leaves out what it needs to be read back is known by what is written in it.
+            let reads_back = |at: &DateTime<Utc>| plain(&clockface.write(*at, End::From, *at)).as_ref() == Some(&text);
+            let read = clockface.read(&Value::String(text.clone())).filter(reads_back);
+            let bounds = self.ranges.iter().flat_map(|range| [range.from(), range.until()]);
+            let instant = read.or_else(|| bounds.into_iter().find(reads_back));
+            instant.ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
         };
         let from = instant(&request.from)?;
         let mut until = request.until.as_ref().map(instant).transpose()?;
@@ -289,12 +311,13 @@ impl State {
             until = until.or(Some(from + TimeDelta::milliseconds(units.saturating_mul(length.unit.as_millis()))));
         }
         let is_ago = matches!(window.sent_format, TimeFormat::Ago(_));
+        let is_coarse = clockface.read(&clockface.write(from, End::From, from)) == Some(from);
         Ok(Bounds {
             from: Some(from),
             until,
             from_is_exclusive: request.from_is_exclusive,
             until_is_inclusive: request.until_is_inclusive,
-            clockface: Some(clockface).filter(|_| !is_ago),
+            clockface: Some(clockface).filter(|_| !is_ago && is_coarse),
             ..Bounds::default()
         })
     }
@@ -333,6 +356,10 @@ impl State {
 
     fn size(&self, found: &Found, asked: &Asked) -> usize {
         let is_single = matches!(&found.stream.records, RecordsManifest::Each(each) if each.is_single());
+        if !is_single && found.stream.pagination == Pagination::None && found.stream.chain.is_none() {
+            // One page is all.
+            return usize::MAX;
+        }
         let usual = if is_single { 1 } else { PAGE };
         let param = found.stream.request.page_size.as_ref().map(|size| &size.param);
         size_of(param.and_then(|param| self.slot(param, found, asked)), usual)
@@ -341,7 +368,8 @@ impl State {
     /// How many records of a chain come before what a request asks for.
     fn chain_place(&self, found: &Found, asked: &Asked) -> Result<usize, String> {
         let Some(chain) = &found.stream.chain else { return Ok(0) };
-        let text = chain.param.as_ref().and_then(|param| self.slot(param, found, asked)).filter(|text| !text.is_empty());
+        let text =
+            chain.param.as_ref().and_then(|param| self.slot(param, found, asked)).filter(|text| !text.is_empty());
         let Some(text) = text else { return Ok(0) };
         if let Some(Issued::Chain { at, .. }) = self.issued_in(&text).and_then(|issued| self.issued.get(issued)) {
             return Ok(*at);
@@ -400,24 +428,29 @@ impl State {
         cursor: Option<String>,
     ) -> Result<(What, Reply), String> {
         let table = self.world.tables.get(table_at).cloned().ok_or("no such table")?;
-        let mut list = matching(&table, owners, bounds);
+        let is_same = table_at == 0 && self.twist == Some(Twist::SamePage);
+        let first = Bounds { after: 0, ..bounds.clone() };
+        let mut list = matching(&table, owners, if is_same { &first } else { bounds });
         let total = list.len();
         let cap = stream.window.as_ref().and_then(|window| window.cap.as_ref());
-        let pages = cap.and_then(|cap| cap.pages).map(|pages| u64::from(pages) * size as u64);
+        let pages = cap.and_then(|cap| cap.pages).map(|pages| u64::from(pages).saturating_mul(size as u64));
         let most = cap.and_then(|cap| cap.records).into_iter().chain(pages).min();
         list.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
-        let is_same = table_at == 0 && self.twist == Some(Twist::SamePage);
         let from = if is_same { 0 } else { at.min(list.len()) };
-        let end = (from + size).min(list.len());
+        let end = from.saturating_add(size).min(list.len());
         let mut leaf = Leaf { total, at, size, rows: list.get(from..end).unwrap_or_default().to_vec(), next: None };
-        leaf.next = (is_same || end < list.len()).then_some(at + size);
+        leaf.next = (is_same || end < list.len()).then_some(at.saturating_add(size));
         if is_same {
-            leaf.total = total.max(1) * 100 + size;
+            leaf.total = total.max(1) * 100;
         }
         let next = if table_at == 0 && self.twist == Some(Twist::Circle) { leaf.next.map(|_| 0) } else { leaf.next };
+        // A session has a name on its last page, too, and what follows is empty.
+        let is_session = matches!(stream.pagination, Pagination::Scroll(_));
+        let next = next.or(is_session.then_some(end));
         let (owned, bounds_next) = (owners.to_vec(), bounds.clone());
         let token = next.map(|at| self.issue(Issued::Page { table: table_at, owners: owned, bounds: bounds_next, at }));
-        let origin = if table_at == 0 && self.twist == Some(Twist::Elsewhere) { &self.foreign_origin } else { &self.origin };
+        let origin =
+            if table_at == 0 && self.twist == Some(Twist::Elsewhere) { &self.foreign_origin } else { &self.origin };
         let url = token.as_ref().map(|token| format!("{origin}{NEXT}{token}"));
         let mut wants = wants(&stream.pagination, &leaf, token.as_deref(), url.as_deref());
         wants.extend(cap.and_then(|cap| Some((cap.total.clone()?, Want::Count(total)))));
@@ -503,7 +536,11 @@ impl State {
             }
             let first = rows.get(..REST).unwrap_or_default().to_vec();
             place(&mut value, manifest.records.segments(), Value::Array(first));
-            let mut token = self.issue(Issued::Rest { table, row, connection, at: REST });
+            let known = |issued: &Issued| matches!(issued, Issued::Rest { table: t, row: r, connection: c, at: REST } if (*t, *r, *c) == (table, row, connection));
+            let mut token = match self.issued.iter().position(known) {
+                Some(at) => self.token(at),
+                None => self.issue(Issued::Rest { table, row, connection, at: REST }),
+            };
             if manifest.param.is_none() {
                 token = format!("{}{NEXT}{token}", self.origin);
             }
@@ -569,7 +606,8 @@ fn callers(table: &Table) -> Vec<(Vec<usize>, Scope)> {
     for from in 0..table.owners.len() {
         for until in from + 1..=table.owners.len().min(from.saturating_add(most)) {
             let owners = table.owners.get(from..until).unwrap_or_default();
-            let Some(first) = owners.first().filter(|first| owners.iter().all(|owner| owner.slice == first.slice)) else {
+            let Some(first) = owners.first().filter(|first| owners.iter().all(|owner| owner.slice == first.slice))
+            else {
                 continue;
             };
             let fields: Vec<_> = owners.iter().map(|owner| owner.fields.clone()).collect();

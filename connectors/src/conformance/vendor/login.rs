@@ -57,7 +57,8 @@ impl Logins {
     pub(in crate::conformance) fn relocate(manifest: &mut Manifest, origin: &str) -> Self {
         let mut logins = Self::default();
         logins.walk(&mut manifest.http.auth, origin);
-        let streams = manifest.streams.values_mut().chain(manifest.templates.values_mut()).chain(&mut manifest.defaults);
+        let streams =
+            manifest.streams.values_mut().chain(manifest.templates.values_mut()).chain(&mut manifest.defaults);
         for auth in streams.filter_map(|stream| stream.auth.as_mut()) {
             logins.walk(auth, origin);
         }
@@ -172,7 +173,8 @@ impl Logins {
             }
         };
         let header = |name: &str| asked.header(name).map(str::to_owned);
-        let bearer = |name: &str| holds("header `authorization`", header("authorization"), &Words::name(name), "Bearer ");
+        let bearer =
+            |name: &str| holds("header `authorization`", header("authorization"), &Words::name(name), "Bearer ");
         let sent = |send: &Option<Box<Auth>>, name: &str| match send {
             Some(send) => self.lacks(send, asked, known),
             None => bearer(name),
@@ -207,8 +209,12 @@ impl Logins {
             Auth::Tokens(tokens) => sent(&tokens.send, "token"),
             Auth::Session(session) => self.lacks(&session.send, asked, known),
             Auth::Hmac(hmac) => self.lacks(&hmac.send, asked, known),
-            Auth::AwsSigV4(_) => holds("header `authorization`", header("authorization"), &Words::name("signed"), "AWS4-HMAC-SHA256 "),
-            Auth::OAuth1(_) => holds("header `authorization`", header("authorization"), &Words::name("signed"), "OAuth "),
+            Auth::AwsSigV4(_) => {
+                holds("header `authorization`", header("authorization"), &Words::name("signed"), "AWS4-HMAC-SHA256 ")
+            }
+            Auth::OAuth1(_) => {
+                holds("header `authorization`", header("authorization"), &Words::name("signed"), "OAuth ")
+            }
             Auth::All(all) => all.iter().find_map(|auth| self.lacks(auth, asked, known)),
             Auth::Choose(choose) => {
                 let chosen = known.get(&choose.by).and_then(|name| choose.among.get(name));

@@ -14,11 +14,11 @@ mod route;
 mod row;
 mod world;
 
-pub(super) use login::{Logins, renews};
 pub(super) use appease::answer_for;
+pub(super) use login::{Logins, renews};
 pub(super) use place::{place, plain, remove};
 pub(super) use row::cursor_fields;
-pub(super) use world::{Amount, Tally, Table, World, shown};
+pub(super) use world::{Amount, Table, Tally, World, shown};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,7 +56,12 @@ pub(super) struct Hit {
 pub(super) enum What {
     /// A page of the stream that is read: its owners, its bounds as they were sent, where it begins, how many records
     /// match in all.
-    Page { owners: Vec<usize>, bounds: String, at: usize, total: usize },
+    Page {
+        owners: Vec<usize>,
+        bounds: String,
+        at: usize,
+        total: usize,
+    },
     /// A page of a stream above it.
     Above,
     /// An order of a job, or what follows it.
@@ -190,7 +195,13 @@ impl State {
     /// Gives something out; the text brings it back.
     fn issue(&mut self, what: Issued) -> String {
         self.issued.push(what);
-        format!("{ISSUED}{}{ISSUED_END}", self.issued.len() - 1)
+        self.token(self.issued.len() - 1)
+    }
+
+    /// The text that brings it back.
+    #[expect(clippy::unused_self, reason = "a token is the vendor's")]
+    fn token(&self, issued: usize) -> String {
+        format!("{ISSUED}{issued}{ISSUED_END}")
     }
 
     /// What a text was issued for.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::place::plain;
 use super::world::Table;
 use crate::decoding::{BodyFacts, Pointer};
-use crate::pagination::{Page, Pagination, Seen};
 use crate::pagination::Slot;
+use crate::pagination::{Page, Pagination, Seen};
 
 /// Tries of values for what is computed.
 const TRIES_MAX: usize = 20_000;
@@ -118,7 +118,10 @@ pub(super) fn after(table: &Table, list: &[usize], field: &Pointer, text: &str) 
     let is_it = |row: &usize| {
         table.rows.get(*row).and_then(|row| field.find(&row.value)).and_then(plain).as_deref() == Some(text)
     };
-    list.iter().rposition(is_it).map(|at| at + 1).ok_or_else(|| format!("no record was sent whose `{field}` is `{text}`"))
+    list.iter()
+        .rposition(is_it)
+        .map(|at| at + 1)
+        .ok_or_else(|| format!("no record was sent whose `{field}` is `{text}`"))
 }
 
 /// What an answer must say of a page; `token` is what asks for the next one, `url` where it is.
@@ -149,8 +152,7 @@ pub(super) fn wants(pagination: &Pagination, leaf: &Leaf, token: Option<&str>, u
             say(&body.more, more);
         }
         Pagination::Scroll(scroll) => {
-            // A session has a name on its last page, too.
-            say(&Some(scroll.session.clone()), Want::Token(Some(token.unwrap_or("ended").to_owned())));
+            say(&Some(scroll.session.clone()), owned(token));
             say(&scroll.more, more);
         }
         Pagination::Cursor(cursor) => {

@@ -110,14 +110,7 @@ impl Candidate<'_> {
         self.slots().iter().any(|slot| slot.fill(known).is_ok_and(|slot| slot == name))
     }
 
-    fn parameter(
-        &self,
-        name: &str,
-        value: &ValueManifest,
-        asked: &Asked,
-        known: &Scope,
-        fit: &mut Fit,
-    ) -> Option<()> {
+    fn parameter(&self, name: &str, value: &ValueManifest, asked: &Asked, known: &Scope, fit: &mut Fit) -> Option<()> {
         if name.starts_with('/') {
             return Some(());
         }
@@ -180,7 +173,6 @@ impl Candidate<'_> {
                 let mut scope = known.clone();
                 scope.extend(names.iter().map(|(name, value)| (name.clone(), Scalar::Text(value.clone()))));
                 if gives(&scope) {
-                    names.retain(|name, _| unknown.contains(name));
                     return Some(names);
                 }
                 if tries > TRIES_MAX {

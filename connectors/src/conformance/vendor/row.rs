@@ -90,7 +90,8 @@ impl<'a> RowMaker<'a> {
             }
             let item = |at: u64| {
                 let mut item = json!({ "id": number * 100 + at });
-                let cursors = connection.cursor.record_fields().into_iter().chain(connection.answer.cursor.record_fields());
+                let cursors =
+                    connection.cursor.record_fields().into_iter().chain(connection.answer.cursor.record_fields());
                 for field in cursors {
                     place(&mut item, field.segments(), json!(number * 100 + at));
                 }

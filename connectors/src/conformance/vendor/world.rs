@@ -154,7 +154,8 @@ impl World {
         for above in &table.owners {
             for row in above.rows.iter().filter_map(|row| table.rows.get(*row)) {
                 for text in decoded(source, &table.stream, above, &[row])? {
-                    let all = fields_of(parent, &text, &above.fields, &above.scope).map_err(|error| error.to_string())?;
+                    let all =
+                        fields_of(parent, &text, &above.fields, &above.scope).map_err(|error| error.to_string())?;
                     for fields in all {
                         let scope = scope_with(&above.scope, &fields);
                         let owner = Owner { slice: above.slice.clone(), scope, fields, rows: Vec::new() };

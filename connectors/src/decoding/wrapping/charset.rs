@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::PIECE_BYTES;
 use crate::decoding::DecodeError;
+use crate::decoding::json::{html, snippet};
 
 /// First bytes that tell a charset: a byte order mark, or an XML declaration.
 pub(super) const START_BYTES: usize = 256;
@@ -91,6 +92,10 @@ pub(super) fn encoding(
     content_type: Option<&str>,
     says: Says,
 ) -> Result<Option<&'static Encoding>, DecodeError> {
+    // In a charset of two bytes a page of HTML would be some letters of Chinese, and no record.
+    if html(start) {
+        return Err(DecodeError::Html { snippet: snippet(start) });
+    }
     let found = if let Some((encoding, _)) = Encoding::for_bom(start) {
         encoding
     } else if let Some(CharsetName(encoding)) = declared {

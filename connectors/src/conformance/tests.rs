@@ -1,0 +1,136 @@
+//! The suite can fail: a vendor of one manifest, read by another that is wrong in one place, or by an engine without patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::checks::{Got, Trial};
+use super::report::{Case, Check, CheckReport, Outcome};
+use super::stage::{Cast, Stage};
+use super::trial;
+use crate::connector::Connector;
+
+const SHOP: &str = r"
+manifest: 1
+connector: shop
+title: Shop
+docs: none
+settings: { key: { secret: true, help: h } }
+http:
+  base_url: https://shop.example.com/v1
+  auth: { session: { steps: [{ url: /login, body: { json: { key: '{key}' } }, take: { sid: { field: /sid } } }], send: { header: { name: X-Session, value: sid } } } }
+  limits: [{ requests: 100, per: 1 second, source: none }]
+defaults:
+  records: /data
+  key: [id]
+  deletes: none
+  columns: { id: { type: int64 }, name: { type: string, nullable: true }, at: { type: timestamp } }
+streams:
+  orders:
+    title: orders
+    path: /orders
+    kind: events
+    pagination: { offset: { param: skip, total: /total } }
+    page_size: { param: limit, value: 100, source: none }
+    window: { field: at, length: 1 day, settle: 1 minute, lookback: 0, request: { from: from, until: until }, cap: { records: 1000, total: /total, source: none } }
+  items:
+    title: items
+    path: /items
+    kind: snapshot
+    pagination: { last_record_cursor: { param: after, field: id, more: has_more } }
+  changes:
+    title: changes
+    path: /changes
+    kind: chain
+    chain: { param: token, next: /next, more: /more }
+";
+
+fn cast(wrong: &str, right: &str) -> Cast {
+    let truth = Connector::parse(SHOP, "shop.yaml").unwrap();
+    let text = SHOP.replacen(right, wrong, 1);
+    assert!(right.is_empty() || text != SHOP, "{right} is not there");
+    let text = if right.is_empty() { SHOP.to_owned() } else { text };
+    let tried = Connector::parse(&text, "shop.yaml").unwrap_or_else(|error| panic!("{error}"));
+    Cast { truth: Some(Arc::new(truth)), ..Cast::new(&tried, None) }
+}
+
+/// The checks that fail of a stream.
+async fn failing(cast: &Cast, stream: &str) -> Vec<Check> {
+    let stage = Stage::open(cast).await.unwrap();
+    let reports = trial(cast, &stage, stream).await.unwrap().run().await;
+    reports.iter().filter(|report| report.has_failed()).map(|report| report.check).collect()
+}
+
+fn has_failed(cases: &[Case]) -> bool {
+    cases.iter().any(|case| matches!(case.outcome, Outcome::Failed { .. }))
+}
+
+#[tokio::test]
+async fn the_manifest_that_the_vendor_is_made_of_passes() {
+    for stream in ["orders", "items", "changes"] {
+        assert_eq!(failing(&cast("", ""), stream).await, [], "{stream}");
+    }
+}
+
+/// Each wrong place is found by the check that is there for it.
+#[tokio::test]
+async fn a_manifest_that_is_wrong_in_one_place_is_caught() {
+    for (check, stream, right, wrong) in [
+        (Check::Columns, "items", "id: { type: int64 }, name", "id: { type: int64, path: /ident }, name"),
+        (Check::Columns, "items", "name: { type: string, nullable: true }", "name: { type: int64 }"),
+        (Check::Access, "items", "name: X-Session", "name: X-Token"),
+        (
+            Check::Pages,
+            "orders",
+            "offset: { param: skip, total: /total }",
+            "offset: { param: skip, start: 1, total: /total }",
+        ),
+        (
+            Check::Pages,
+            "orders",
+            "pagination: { offset: { param: skip, total: /total } }",
+            "pagination: { offset: { param: skip, total: /limit } }",
+        ),
+        (Check::Pages, "orders", "pagination: { offset: { param: skip, total: /total } }", "pagination: none"),
+        (Check::Pages, "items", "param: after, field: id", "param: before, field: id"),
+        (Check::Pages, "items", "field: id, more: has_more", "field: name, more: has_more"),
+        (Check::Pages, "items", "path: /items", "path: /item"),
+        (Check::Pages, "items", "records: /data", "records: /items"),
+        (Check::Tiling, "orders", "until: until }", "until: until, until_is_inclusive: true }"),
+        (Check::Tiling, "orders", "from: from, until: until", "from: until, until: from"),
+        (Check::Gaps, "changes", "next: /next, more: /more", "next: /last, more: /more"),
+        (
+            Check::Renewal,
+            "items",
+            "  limits: [{",
+            "  errors: [{ when: { status: 401 }, then: { fail: {} } }]\n  limits: [{",
+        ),
+        (Check::Drift, "items", "    path: /items", "    path: /items\n    shape: [{ keep: 'record.name is string' }]"),
+        (Check::Overflow, "orders", "records: 1000, total: /total", "records: 1000, total: /count"),
+    ] {
+        let failing = failing(&cast(wrong, right), stream).await;
+        assert!(failing.contains(&check), "{check:?} {wrong}: {failing:?}");
+    }
+}
+
+/// What only an engine can do wrong.
+#[tokio::test]
+async fn an_engine_without_patience_is_caught() {
+    let mut never_again = cast("", "");
+    never_again.patience.retries_max = 0;
+    assert!(failing(&never_again, "items").await.contains(&Check::Resume));
+    let mut never_waits = cast("", "");
+    never_waits.patience.wait_max = Duration::ZERO;
+    assert!(failing(&never_waits, "items").await.contains(&Check::Throttle));
+}
+
+#[tokio::test]
+async fn what_comes_of_nothing_is_no_success() {
+    let cast = cast("", "");
+    let stage = Stage::open(&cast).await.unwrap();
+    let trial: Trial<'_> = trial(&cast, &stage, "items").await.unwrap();
+    trial.columns();
+    assert!(trial.named(Ok(Got::default())).is_err(), "no records are taken for success");
+    let other = Trial { slices: vec![("other".to_owned(), stage.source.scope().clone())], ..trial };
+    assert!(has_failed(&other.discovery().await), "other slices are not seen");
+    assert!(!CheckReport { check: Check::Hostile, cases: Vec::new() }.has_failed());
+}
