@@ -119,30 +119,7 @@ impl Described {
                 wrong.push(format!("{} `{}` is required and absent", parameter.location.as_str(), parameter.name));
             }
         }
-        wrong.extend(self.wrong_body(&operation, asked));
-        wrong
-    }
-
-    fn wrong_body(&self, operation: &Operation<'_>, asked: &Asked) -> Vec<String> {
-        let mut wrong = Vec::new();
-        if !asked.body.is_empty() && !operation.takes_a_body() {
-            wrong.push("the operation takes no body".to_owned());
-        }
-        let bodies = operation.request_bodies();
-        let Some(fields) = asked.json.as_object() else { return wrong };
-        let Some(body) = bodies.iter().find(|body| body.media_type.is_empty() || body.media_type.contains("json"))
-        else {
-            return wrong;
-        };
-        for name in fields.keys() {
-            if let Reached::Closed { reason, .. } = reach(vec![body.schema.clone()], std::slice::from_ref(name)) {
-                wrong.push(format!("the body takes no `{name}`: {reason}"));
-            }
-        }
-        let required = body.schema.value().get("required").and_then(Value::as_array).into_iter().flatten();
-        for name in required.filter_map(Value::as_str).filter(|name| !fields.contains_key(*name)) {
-            wrong.push(format!("the body lacks `{name}`, which is required"));
-        }
+        wrong.extend(wrong_body(&operation, asked));
         wrong
     }
 
@@ -210,6 +187,29 @@ impl Described {
             }
         }
     }
+}
+
+/// What the body of a request has that the operation does not take.
+fn wrong_body(operation: &Operation<'_>, asked: &Asked) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !asked.body.is_empty() && !operation.takes_a_body() {
+        wrong.push("the operation takes no body".to_owned());
+    }
+    let bodies = operation.request_bodies();
+    let Some(fields) = asked.json.as_object() else { return wrong };
+    let Some(body) = bodies.iter().find(|body| body.media_type.is_empty() || body.media_type.contains("json")) else {
+        return wrong;
+    };
+    for name in fields.keys() {
+        if let Reached::Closed { reason, .. } = reach(vec![body.schema.clone()], std::slice::from_ref(name)) {
+            wrong.push(format!("the body takes no `{name}`: {reason}"));
+        }
+    }
+    let required = body.schema.value().get("required").and_then(Value::as_array).into_iter().flatten();
+    for name in required.filter_map(Value::as_str).filter(|name| !fields.contains_key(*name)) {
+        wrong.push(format!("the body lacks `{name}`, which is required"));
+    }
+    wrong
 }
 
 /// Where the records stand, for forms that a description can be asked for.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::auth::{Algorithm, Auth, Grant, Jwt, KeyEncoding, Words};
 use crate::connector::Connector;
-use crate::manifest::{STREAMS, SettingManifest, SettingType, SettingValue};
+use crate::manifest::{Ordered, STREAMS, SettingManifest, SettingType, SettingValue};
 
 const RSA: &str = include_str!("keys/rsa.pem");
 const CERTIFICATE: &str = include_str!("keys/client.pem");
@@ -218,7 +218,7 @@ fn streams(connector: &Connector) -> Value {
     for (name, template) in manifest.templates.iter().filter(|(_, template)| template.for_each.is_none()) {
         let template = connector.with_defaults(template.clone());
         let mut stream = json!({ "template": name });
-        let missing = template.parameters.iter().flat_map(|parameters| parameters.iter());
+        let missing = template.parameters.iter().flat_map(Ordered::iter);
         let with: serde_json::Map<String, Value> = missing
             .filter(|(_, parameter)| parameter.default.is_none())
             .map(|(name, _)| (name.to_owned(), json!(format!("given-{}", name.replace('_', "-")))))

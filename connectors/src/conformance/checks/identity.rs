@@ -1,6 +1,6 @@
 //! What a stream is: its columns, who may read it, which parts it has.
 
-use headwater_contract::{Column, ColumnType, ErrorKind, Explain};
+use headwater_contract::{Column, ColumnType, ErrorKind, Explain, StreamContract};
 use serde_json::Value;
 
 use super::{ROWS, Trial, Tried, described_error, miss, skipped};
@@ -121,7 +121,7 @@ impl Trial<'_> {
             let again = again.map_err(|error| miss("a source", error))?;
             let name = &self.stream.name;
             let (one, other) = (self.stage.contract(name), again.contract(name));
-            if one.map(|contract| contract.digest()) != other.map(|contract| contract.digest()) {
+            if one.map(StreamContract::digest) != other.map(StreamContract::digest) {
                 return Err(miss("the same contract", "another one"));
             }
             let world = self.world(0)?;
@@ -169,7 +169,7 @@ impl Trial<'_> {
             self.stage.vendor.state().script = Some(Box::new(move |hit, page, _| {
                 let ends = !has_ended && page == last && matches!(hit.what, super::What::Page { .. });
                 has_ended |= ends;
-                ends.then(|| super::faults::unauthorized())
+                ends.then(super::faults::unauthorized)
             }));
             self.read_whole(slice, self.middle()).await?;
             let state = self.stage.vendor.state();

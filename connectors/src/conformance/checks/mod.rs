@@ -26,7 +26,7 @@ pub(super) const ROWS: usize = 7;
 /// Requests that a report shows of a case that failed.
 const SHOWN: usize = 4;
 /// Longest time of one reading on the machine's clock: it waits for nothing.
-const READING: Duration = Duration::from_secs(60);
+const READING: Duration = Duration::from_mins(1);
 
 /// One stream that is tried.
 pub(super) struct Trial<'a> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::place::place;
 use crate::decoding::Pointer;
+use crate::expression::Scalar;
 use crate::refusal::{Condition, Evidence, Rules};
 
 /// Tries of values for the fields of rules.
@@ -56,7 +57,7 @@ pub(super) fn appeasing(rules: &Rules, status: u16) -> Vec<(Vec<String>, Value)>
 /// The values that a condition compares with.
 fn tested(condition: &Condition) -> Vec<Value> {
     match condition {
-        Condition::Field(test) => test.is.iter().flat_map(|is| is.iter()).map(|value| value.to_json()).collect(),
+        Condition::Field(test) => test.is.iter().flat_map(|is| is.iter()).map(Scalar::to_json).collect(),
         Condition::All(tests) | Condition::Any(tests) => tests.iter().flat_map(tested).collect(),
         Condition::Not(test) => tested(test),
         Condition::Status(_) | Condition::Header(_) | Condition::Message(_) => Vec::new(),

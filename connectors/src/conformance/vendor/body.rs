@@ -39,13 +39,15 @@ pub(super) fn write(
     let (content_type, text) = match &decoding.format {
         Decoding::Json => ("application/json", json_body(records, rows, fields)?),
         Decoding::JsonLines => {
-            ("application/x-ndjson", rows.iter().map(|row| format!("{}\n", row.text())).collect::<String>())
+            ("application/x-ndjson", rows.iter().flat_map(|row| [row.text(), "\n".to_owned()]).collect::<String>())
         }
         Decoding::Lines(lines) => {
             let line = |row: &Written<'_>| row.value.get(&lines.wrap_as).and_then(plain).unwrap_or_default();
-            ("text/plain", rows.iter().map(|row| format!("{}\n", line(row))).collect())
+            ("text/plain", rows.iter().flat_map(|row| [line(row), "\n".to_owned()]).collect())
         }
         Decoding::Csv(dialect) => ("text/csv", csv_body(dialect, rows)),
+        // What is in a file is its own business.
+        Decoding::File(_) => ("application/octet-stream", rows.iter().map(Written::text).collect()),
         Decoding::Xml(_) => ("application/xml", xml_body(records, rows, fields)?),
     };
     Ok((content_type, wrapped(&decoding.wrappings, &text)?))
@@ -148,12 +150,12 @@ fn table_body(table: &TableManifest, rows: &[Written<'_>], whole: &mut Value) {
     let named: Vec<&String> = groups.iter().flat_map(|group| &group.names).collect();
     let others = names_of(rows).into_iter().filter(|name| !named.contains(&name)).collect::<Vec<_>>();
     let mut others = Some(others);
-    let names: Vec<Vec<String>> = groups
+    let headers: Vec<Vec<String>> = groups
         .iter()
         .map(|group| if group.names.is_empty() { others.take().unwrap_or_default() } else { group.names.clone() })
         .collect();
     let mut lines = Vec::new();
-    for (group, names) in groups.iter().zip(&names) {
+    for (group, names) in groups.iter().zip(&headers) {
         let head = |name: &String| match &group.name {
             None => Value::from(name.as_str()),
             Some(pointer) => {
@@ -171,7 +173,7 @@ fn table_body(table: &TableManifest, rows: &[Written<'_>], whole: &mut Value) {
     }
     for row in rows {
         let mut line = Value::Null;
-        for (group, names) in groups.iter().zip(&names) {
+        for (group, names) in groups.iter().zip(&headers) {
             let cell = |name: &String| {
                 let value = row.value.get(name).cloned().unwrap_or_default();
                 match &group.value {
@@ -229,12 +231,11 @@ fn csv_body(dialect: &CsvDialect, rows: &[Written<'_>]) -> String {
         text.push_str(&format!("{}\n", header.join(&between)));
     }
     for row in rows {
-        match row.text {
-            Some(line) => text.push_str(line),
-            None => {
-                let cells: Vec<String> = names.iter().map(|name| cell(row.value.get(name))).collect();
-                text.push_str(&cells.join(&between));
-            }
+        if let Some(line) = row.text {
+            text.push_str(line);
+        } else {
+            let cells: Vec<String> = names.iter().map(|name| cell(row.value.get(name))).collect();
+            text.push_str(&cells.join(&between));
         }
         text.push('\n');
     }

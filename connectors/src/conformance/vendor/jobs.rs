@@ -50,7 +50,7 @@ impl State {
         let word = if polls > 1 { states.completed.first() } else { states.running.first() };
         let word = word.cloned().unwrap_or_default();
         // `true` in a manifest is a word, and in an answer a value.
-        let word = serde_json::from_str::<Value>(&word).ok().filter(|value| value.is_boolean()).unwrap_or(json!(word));
+        let word = serde_json::from_str::<Value>(&word).ok().filter(Value::is_boolean).unwrap_or(json!(word));
         let mut body = json!({});
         if polls > 1 {
             self.tell_downloads(&mut body, &plan, issued);

@@ -12,10 +12,10 @@ use super::jobs;
 use super::paging::{Leaf, Says, Want, after, link, position, size_of, wants};
 use super::place::{place, plain};
 use super::route::{Candidate, Names};
-use super::world::Table;
+use super::world::{Table, is_single};
 use super::{Issued, PAGE, State, Twist, What};
 use crate::conformance::server::{Asked, Reply};
-use crate::decoding::{BodyFacts, Pointer, RecordsManifest};
+use crate::decoding::{BodyFacts, Pointer};
 use crate::expression::{Scalar, Scope};
 use crate::manifest::Method;
 use crate::pagination::{Page, Pagination, Seen, Slot};
@@ -175,7 +175,7 @@ impl State {
     fn recognise(&self, asked: &Asked, issued: Option<usize>) -> Result<Found, String> {
         let mut best: Vec<Found> = Vec::new();
         let mut most = 0;
-        let child = |found: &Option<&str>| found.is_some_and(|url| asked.path == url);
+        let child = |found: Option<&str>| found.is_some_and(|url| asked.path == url);
         for (at, table) in self.world.tables.iter().enumerate() {
             for kind in kinds(&table.stream) {
                 for (owners, scope) in callers(table) {
@@ -199,7 +199,7 @@ impl State {
                         )
                     };
                     let mut fits = Vec::new();
-                    if kind.role == Role::List && child(&url) {
+                    if kind.role == Role::List && child(url) {
                         fits.push(found(usize::MAX, Names::new(), None, &scope));
                     } else if let Role::Connection(connection) = kind.role {
                         for (row, scope) in record_scopes(table, &owners, connection, &scope) {
@@ -266,6 +266,7 @@ impl State {
     }
 
     /// The value that a request has in a slot.
+    #[expect(clippy::unused_self, reason = "what a request says is the vendor's to read")]
     pub(super) fn slot(&self, slot: &Slot, found: &Found, asked: &Asked) -> Option<String> {
         let mut scope = crate::source::standing_names(&found.stream, &found.plan, &found.scope);
         scope.extend(found.names.iter().map(|(name, text)| (name.clone(), Scalar::Text(text.clone()))));
@@ -355,7 +356,7 @@ impl State {
     }
 
     fn size(&self, found: &Found, asked: &Asked) -> usize {
-        let is_single = matches!(&found.stream.records, RecordsManifest::Each(each) if each.is_single());
+        let is_single = is_single(&found.stream);
         if !is_single && found.stream.pagination == Pagination::None && found.stream.chain.is_none() {
             // One page is all.
             return usize::MAX;

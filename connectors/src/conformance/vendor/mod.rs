@@ -167,14 +167,12 @@ impl State {
         }
     }
 
-    /// Another world, and nothing of what was asked of the one before.
+    /// Another world, and nothing of what was asked of the one before. What was issued stays good: jobs are gone on with.
     pub(super) fn begin(&mut self, world: World) {
         self.world = world;
         self.hits.clear();
         self.script = None;
         self.twist = None;
-        self.issued.clear();
-        self.aliases.clear();
         self.pages = 0;
     }
 

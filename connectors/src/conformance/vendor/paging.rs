@@ -246,12 +246,12 @@ fn pointer_of(path: &[String]) -> Pointer {
     Pointer::parse(&escaped.collect::<String>())
 }
 
-/// Whether a fact comes out as wanted, and the text that it asks for the next page with.
-fn fits(seen: &Seen, want: &Want, page: &Page) -> Option<Option<String>> {
+/// How a fact comes out as wanted: with the texts that then ask for the next page.
+fn fits(seen: &Seen, want: &Want, page: &Page) -> Option<Vec<String>> {
     match want {
-        Want::Flag(flag) => (page.flag(seen).ok()? == *flag).then_some(None),
-        Want::Count(count) => (page.tell(seen).ok()? == *count as u64).then_some(None),
-        Want::Token(None) => page.token(seen).ok()?.is_none().then_some(None),
-        Want::Token(Some(_)) => page.token(seen).ok()?.map(Some),
+        Want::Flag(flag) => (page.flag(seen).ok()? == *flag).then(Vec::new),
+        Want::Count(count) => (page.tell(seen).ok()? == *count as u64).then(Vec::new),
+        Want::Token(None) => page.token(seen).ok()?.is_none().then(Vec::new),
+        Want::Token(Some(_)) => page.token(seen).ok()?.map(|text| vec![text]),
     }
 }

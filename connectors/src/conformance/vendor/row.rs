@@ -225,7 +225,7 @@ fn value(column: &Column, number: u64) -> Value {
         ColumnType::String => Value::String(one_of.unwrap_or_else(|| format!("{}-{number}", column.name))),
         ColumnType::Int64 => json!(1_000 + number),
         ColumnType::Float64 => json!(f64::from(u32::try_from(number).unwrap_or(0)) + 0.5),
-        ColumnType::Boolean => json!(number % 2 == 0),
+        ColumnType::Boolean => json!(number.is_multiple_of(2)),
         ColumnType::Decimal { .. } => json!(number % 90),
         ColumnType::Date => {
             let day = at + TimeDelta::days(i64::try_from(number % 300).unwrap_or(0));

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::body::{Written, write};
 use super::place::{canonical, place, remove};
 use super::row::{RowMaker, choices, cursor_fields, words};
-use crate::decoding::{Pointer, RecordsManifest};
+use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::expression::Scope;
 use crate::pagination::{Pagination, Seen};
 use crate::parents::{Fields, Given, ParentManifest, ParentRange, fields_of, scope_with};
@@ -59,6 +59,9 @@ pub(in crate::conformance) struct Owner {
     /// Its records, by place in the table.
     pub(in crate::conformance) rows: Vec<usize>,
 }
+
+/// An owner, with the time of the parent that it is.
+type Dated = (Owner, Option<DateTime<Utc>>);
 
 /// All records of one stream.
 #[derive(Clone, Debug)]
@@ -107,7 +110,7 @@ impl World {
         below: &[&ParentManifest],
         amount: &Amount,
     ) -> Result<usize, String> {
-        let mut owners: Vec<(Owner, Option<DateTime<Utc>>)> = Vec::new();
+        let mut owners: Vec<Dated> = Vec::new();
         match &stream.parent {
             None => owners.extend(slices.iter().map(|(slice, scope)| {
                 let owner =
@@ -143,12 +146,7 @@ impl World {
     }
 
     /// The owners that the records of a table are for the stream below it.
-    fn children(
-        &self,
-        source: &Source,
-        at: usize,
-        parent: &ParentManifest,
-    ) -> Result<Vec<(Owner, Option<DateTime<Utc>>)>, String> {
+    fn children(&self, source: &Source, at: usize, parent: &ParentManifest) -> Result<Vec<Dated>, String> {
         let Some(table) = self.tables.get(at) else { return Ok(Vec::new()) };
         let mut owners = Vec::new();
         for above in &table.owners {
@@ -189,7 +187,7 @@ impl World {
             let is_in = |row: &&Row| window.is_none_or(|window| row.at.is_some_and(|at| window.contains(at)));
             let rows: Vec<&Row> = rows.filter(is_in).collect();
             // A body that is one record holds no more.
-            let is_single = matches!(&table.stream.records, RecordsManifest::Each(each) if each.is_single());
+            let is_single = is_single(&table.stream);
             let pages: Vec<&[&Row]> = if is_single { rows.chunks(1).collect() } else { vec![&rows[..]] };
             for page in pages.into_iter().filter(|page| !page.is_empty()) {
                 for text in decoded(source, &table.stream, owner, page)? {
@@ -199,6 +197,12 @@ impl World {
         }
         Ok(tally)
     }
+}
+
+/// Whether a body of the stream is one record.
+pub(super) fn is_single(stream: &Stream) -> bool {
+    let is_file = matches!(stream.decoding.format, Decoding::File(_));
+    is_file || matches!(&stream.records, RecordsManifest::Each(each) if each.is_single())
 }
 
 /// One record as readings are compared: without what only says how the rest of a list is asked for.
@@ -253,9 +257,10 @@ fn coax(parent: &ParentManifest, row: &mut Row, owner: &Owner) {
         let item = |place_in_list: u64| {
             let mut item = Value::Null;
             for (name, pointer) in each.fields.iter() {
-                let value = match is_url(name) {
-                    true => Value::from(format!("{CHILD}{number}-{place_in_list}")),
-                    false => Value::from(number * 100 + place_in_list),
+                let value = if is_url(name) {
+                    Value::from(format!("{CHILD}{number}-{place_in_list}"))
+                } else {
+                    Value::from(number * 100 + place_in_list)
                 };
                 place(&mut item, pointer.segments(), value);
             }
@@ -293,7 +298,7 @@ fn times_of(
     rows: usize,
     parent_at: Option<DateTime<Utc>>,
 ) -> Vec<Option<DateTime<Utc>>> {
-    let is_single = matches!(&stream.records, RecordsManifest::Each(each) if each.is_single());
+    let is_single = is_single(stream);
     let Some(window) = stream.window.as_ref().filter(|_| !windows.is_empty()) else {
         return vec![None; if is_single { 1 } else { rows }];
     };
