@@ -102,7 +102,7 @@ async fn a_manifest_that_is_wrong_in_one_place_is_caught() {
             Check::Renewal,
             "items",
             "  limits: [{",
-            "  errors: [{ when: { status: 401 }, then: { fail: {} } }]\n  limits: [{",
+            "  errors: [{ when: { status: 401 }, then: { fail: { class: source } } }]\n  limits: [{",
         ),
         (Check::Drift, "items", "    path: /items", "    path: /items\n    shape: [{ keep: 'record.name is string' }]"),
         (Check::Overflow, "orders", "records: 1000, total: /total", "records: 1000, total: /count"),

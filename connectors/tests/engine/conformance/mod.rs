@@ -17,7 +17,7 @@ async fn tried(text: &str) -> ConformanceReport {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shipped_manifests_pass() {
     for name in TRIED {
-        let report = conformance(&*Library::embedded().get(name).unwrap(), ConformanceOptions::default()).await;
+        let report = conformance(&Library::embedded().get(name).unwrap(), ConformanceOptions::default()).await;
         assert!(report.is_good(), "{}", report.text(false));
     }
 }
