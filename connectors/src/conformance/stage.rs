@@ -180,7 +180,7 @@ pub(super) fn sizes(connector: &Connector) -> Sizes {
     let streams = connector.complete(&BTreeMap::new()).unwrap_or_default();
     let size = |stream: Stream| {
         let size = stream.request.page_size.as_ref()?;
-        Some((stream.name.clone(), (size.param.to_string(), size.value.to_string())))
+        Some((stream.name.clone(), (size.param.as_ref()?.to_string(), size.value.to_string())))
     };
     streams.into_iter().filter_map(size).collect()
 }

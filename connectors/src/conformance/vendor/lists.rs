@@ -362,7 +362,7 @@ impl State {
             return usize::MAX;
         }
         let usual = if is_single { 1 } else { PAGE };
-        let param = found.stream.request.page_size.as_ref().map(|size| &size.param);
+        let param = found.stream.request.page_size.as_ref().and_then(|size| size.param.as_ref());
         size_of(param.and_then(|param| self.slot(param, found, asked)), usual)
     }
 

@@ -101,7 +101,7 @@ impl Candidate<'_> {
         let mut slots = self.stream.pagination.slots();
         slots.extend(request.into_iter().flat_map(|request| request.slots()));
         slots.extend(self.stream.chain.iter().filter_map(|chain| chain.param.as_ref()));
-        slots.extend(self.plan.page_size.iter().map(|size| &size.param));
+        slots.extend(self.plan.page_size.iter().filter_map(|size| size.param.as_ref()));
         slots
     }
 
