@@ -60,7 +60,7 @@ fn tested(condition: &Condition) -> Vec<Value> {
         Condition::Field(test) => test.is.iter().flat_map(|is| is.iter()).map(Scalar::to_json).collect(),
         Condition::All(tests) | Condition::Any(tests) => tests.iter().flat_map(tested).collect(),
         Condition::Not(test) => tested(test),
-        Condition::Status(_) | Condition::Header(_) | Condition::Message(_) => Vec::new(),
+        Condition::Status(_) | Condition::Header(_) | Condition::Message(_) | Condition::Expression(_) => Vec::new(),
     }
 }
 
@@ -104,7 +104,7 @@ fn patterns(condition: &Condition) -> Vec<String> {
         Condition::Message(pattern) => vec![pattern.as_str().to_owned()],
         Condition::Field(test) => test.matches.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         Condition::All(tests) | Condition::Any(tests) => tests.iter().flat_map(patterns).collect(),
-        Condition::Not(_) | Condition::Status(_) | Condition::Header(_) => Vec::new(),
+        Condition::Not(_) | Condition::Status(_) | Condition::Header(_) | Condition::Expression(_) => Vec::new(),
     }
 }
 

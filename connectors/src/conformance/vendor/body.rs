@@ -97,7 +97,7 @@ fn json_body(
     }
     let joined = || rows.iter().map(Written::text).collect::<Vec<_>>().join(",");
     match records {
-        RecordsManifest::List(pointer) => {
+        RecordsManifest::List(pointer) | RecordsManifest::Found(pointer) => {
             let path: Vec<String> = pointer.segments().iter().map(|part| part.replace('*', "0")).collect();
             if !place(&mut whole, &path, json!([ROWS])) {
                 return Err(format!("`{pointer}` leads through another value of the answer"));

@@ -241,6 +241,7 @@ fn expected(words: &Words, known: &BTreeMap<String, String>) -> Option<String> {
     match words {
         Words::Name(name) => known.get(name).cloned(),
         Words::Text(text) => Some(text.clone()),
+        Words::First(names) => names.iter().find_map(|name| known.get(name).cloned()),
         Words::Template(template) => {
             let mut scope = Scope::new();
             for name in template.names() {

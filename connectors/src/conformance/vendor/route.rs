@@ -215,6 +215,8 @@ impl Candidate<'_> {
                 }
                 Some(())
             }
+            // What it comes to depends on the whole scope of the request, which the engine alone knows.
+            Some(BodyManifest::Computed(_)) => (!asked.json.is_null()).then_some(()),
             Some(BodyManifest::Text(text)) => {
                 let body = String::from_utf8_lossy(&asked.body).into_owned();
                 self.value(&text.content, Some(&body), known, fit)

@@ -164,7 +164,7 @@ impl<'a> RowMaker<'a> {
                     place(row, &[name.to_owned()], json!(number));
                 }
             }
-            RecordsManifest::List(_) | RecordsManifest::Table(_) => {}
+            RecordsManifest::List(_) | RecordsManifest::Found(_) | RecordsManifest::Table(_) => {}
         }
         if let Decoding::Lines(lines) = &self.stream.decoding.format {
             let text = row.get(&lines.wrap_as).and_then(super::plain).unwrap_or_else(|| format!("line {number}"));

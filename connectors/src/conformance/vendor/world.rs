@@ -227,7 +227,8 @@ pub(super) fn decoded(source: &Source, stream: &Stream, owner: &Owner, rows: &[&
     let written: Vec<Written<'_>> =
         rows.iter().map(|row| Written { value: &row.value, text: row.text.as_deref() }).collect();
     let (content_type, body) = write(&stream.decoding, &stream.records, &written, &[])?;
-    let given = Given::new(&stream.given, &owner.fields, &owner.scope, &stream.request.with);
+    let others = stream.shape.as_ref().map(|shape| shape.given()).unwrap_or_default();
+    let given = Given::new(&stream.given, &others, &owner.fields, &owner.scope, &stream.request.with);
     let exchange = Exchange {
         request: 0,
         method: "GET".to_owned(),
