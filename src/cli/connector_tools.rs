@@ -79,7 +79,7 @@ pub(crate) async fn test(desk: &Desk, library: &Library, args: &TestArgs) -> End
         texts.push_str(&report.text(args.why));
         reports.push(report);
     }
-    let is_good = reports.iter().all(|report| report.is_good());
+    let is_good = reports.iter().all(headwater_connectors::conformance::ConformanceReport::is_good);
     desk.output.data(&reports, || texts.trim_end().to_owned());
     Ok(if is_good { 0 } else { ErrorKind::Config.exit_code() })
 }

@@ -13,8 +13,8 @@ pub(crate) async fn quarantine(desk: &Desk, command: &QuarantineCommand) -> Ende
     match command {
         QuarantineCommand::List(selection) => list(desk, &selection.streams).await,
         QuarantineCommand::Show { window, limit } => show(desk, window, *limit).await,
-        QuarantineCommand::Accept { window } => decide(desk, window, Decision::Accept).await,
-        QuarantineCommand::Replay { window } => decide(desk, window, Decision::Replay).await,
+        QuarantineCommand::Accept { window } => Box::pin(decide(desk, window, Decision::Accept)).await,
+        QuarantineCommand::Replay { window } => Box::pin(decide(desk, window, Decision::Replay)).await,
     }
 }
 

@@ -270,7 +270,7 @@ impl Lakehouse {
                         continue;
                     }
                     let work = StreamWork { house: self, open: &timed.open, stream, ask: timed.ask, ways };
-                    reports.push(work.run().await);
+                    reports.push(Box::pin(work.run()).await);
                 }
                 reports
             })

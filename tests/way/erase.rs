@@ -195,11 +195,11 @@ fn three_persons_are_gone_from_every_file_and_nobody_else_changes() {
     assert_eq!(files_with(&project, &canaries), Vec::<String>::new());
     only_theirs_are_gone(&before, &rows(&project), &persons, &orders);
     // A run afterwards owes nothing and reads nobody again; a backfill and a rebuild bring nobody back.
-    let after = rows(&project);
     project.at_the_time_of(&server).run(&["run"]).ends_with(0);
     let backfill = ["backfill", "--from", "2025-03-01", "--until", "2025-03-08"];
     project.at_the_time_of(&server).run(&backfill).ends_with(0);
     assert_eq!(files_with(&project, &canaries), Vec::<String>::new(), "after a backfill from a source that shows them");
+    let after = rows(&project);
     for gone in ["lake/cleansed", "lake/curated", ".headwater"] {
         std::fs::remove_dir_all(project.path(gone)).unwrap();
     }
@@ -214,7 +214,8 @@ fn three_persons_are_gone_from_every_file_and_nobody_else_changes() {
     for table in
         ["cleansed.shop.customers", "cleansed.shop.orders", "curated.shop.dim_customer", "curated.shop.dim_product"]
     {
-        assert_eq!(values(&rebuilt[table]), values(&after[table]), "{table}");
+        // The texts are long: which table differs is enough to look into it.
+        assert!(values(&rebuilt[table]) == values(&after[table]), "{table}");
         assert!(!rebuilt[table].is_empty());
     }
 }
