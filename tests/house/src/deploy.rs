@@ -16,7 +16,7 @@ fn image(text: &str, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
     match user {
         Some((_, user)) if user != "root" && !user.starts_with('0') => {}
         Some((number, _)) => {
-            findings.push(Finding::new(format!("{DOCKERFILE}:{number}"), "the image runs as root", "name a user"))
+            findings.push(Finding::new(format!("{DOCKERFILE}:{number}"), "the image runs as root", "name a user"));
         }
         None => findings.push(Finding::new(DOCKERFILE, "the image runs as root", "end with `USER`")),
     }

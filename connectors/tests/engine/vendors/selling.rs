@@ -1,4 +1,4 @@
-//! WooCommerce and PayPal.
+//! `WooCommerce` and `PayPal`.
 
 use base64::Engine;
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -9,7 +9,7 @@ use super::{OneThrottle, page_of, rows, two_days};
 use crate::server::{Asked, Reply, Server};
 use crate::work::{SECRET, at, embedded, open, read, sorted, text, whole};
 
-/// WooCommerce: times without a zone, exclusive bounds, pages by number with totals in headers.
+/// `WooCommerce`: times without a zone, exclusive bounds, pages by number with totals in headers.
 fn woocommerce(asked: &Asked) -> Reply {
     let key = base64::engine::general_purpose::STANDARD.encode(format!("ck_1:{SECRET}"));
     assert_eq!(asked.headers["authorization"], format!("Basic {key}"));
@@ -52,7 +52,7 @@ async fn woocommerce_reads_orders_and_products_that_changed_and_all_customers() 
     }
 }
 
-/// PayPal: a token for client credentials, milliseconds in bounds, links by relation, pages by number with totals.
+/// `PayPal`: a token for client credentials, milliseconds in bounds, links by relation, pages by number with totals.
 fn paypal(asked: &Asked, origin: &str) -> Reply {
     if asked.path == "/v1/oauth2/token" {
         let key = base64::engine::general_purpose::STANDARD.encode(format!("c:{SECRET}"));
