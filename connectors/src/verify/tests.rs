@@ -305,3 +305,20 @@ fn a_version_that_ends_is_said_in_time() {
     assert!(sunset(dying.manifest(), day("2026-07-01"), 0).unwrap().to_string().contains("ended on 2026-06-01"));
     assert_eq!(sunset(connector("state: open", "state: open").manifest(), day("2026-07-01"), 90), None);
 }
+
+#[test]
+fn a_slip_of_the_description_that_is_linked_leaves_the_fact_uncovered_and_never_found() {
+    let text = MANIFEST.replacen("limit, value: 100", "limit, value: 500", 1);
+    let with_slip = |name: &str| {
+        let slip =
+            format!("    errata: {{ {name}: {{ because: they raised it, source: https://shop.example/news }} }}\n");
+        let text = text.replacen("    deletes: none\n", &(slip + "    deletes: none\n"), 1);
+        let report = verify(&Connector::parse(&text, "shop.yaml").unwrap(), &shop("vendor")).unwrap();
+        let facts = report.streams[0].facts.clone();
+        facts.into_iter().find(|fact| fact.kind == FactKind::PageSize).unwrap()
+    };
+    let linked = with_slip("limit");
+    assert_eq!(linked.verdict, Verdict::NotCovered);
+    assert!(linked.reason.contains("they raised it") && linked.reason.contains("https://shop.example/news"));
+    assert_eq!(with_slip("state").verdict, Verdict::Contradicted, "a slip of another fact excuses nothing");
+}
