@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::harness::{Project, Server};
+use crate::harness::{Project, Server, walk};
 
 #[test]
 fn records_are_read_without_a_lake() {
@@ -137,6 +137,60 @@ fn a_login_opens_a_source_and_no_command_prints_its_tokens() {
     run(&["read", "guild.members"], 77);
     let said = said.concat();
     assert!(!said.contains("s3cret"), "{said}");
+    serving.abort();
+}
+
+const ROOMS: &str = r#"manifest: 1
+connector: rooms
+title: Rooms
+docs: https://rooms.example/docs
+settings: { origin: { type: origin, help: "Where it listens" } }
+http: { base_url: "{origin}", limits: [{ requests: 100, per: 1 second, source: not_published }] }
+streams:
+  desks:
+    title: One row for each desk that is in use
+    docs: https://rooms.example/docs/desks
+    path: /rooms/{room}
+    slices: { list: [hall, cellar], as: room }
+    records: /data
+    key: [id]
+    kind: snapshot
+    every: 1 day
+    deletes: none
+    may_be_empty: true
+    errors: [{ when: { status: 404 }, then: skip_request }]
+    shape: [{ keep: "record.used" }]
+    columns: { id: { type: int64 }, used: { type: boolean } }
+"#;
+
+#[test]
+fn what_a_manifests_rules_leave_out_is_counted_in_the_report_and_in_receipts() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let hall = || async {
+        Json(json!({ "data": [{ "id": 1, "used": true }, { "id": 2, "used": false }, { "id": 3, "used": false }] }))
+    };
+    let api = Router::new().route("/rooms/hall", get(hall));
+    let serving = runtime.spawn(async move { axum::serve(listener, api).await });
+    let project = Project::with(&format!(
+        "headwater: 1\nallow_private: [\"{address}\"]\nsources:\n  rooms:\n    connector: rooms\n    settings: {{ origin: \
+         \"http://{address}\" }}\nschedule: daily\naccess:\n  users:\n    \"*\": data_engineer\n"
+    ));
+    std::fs::create_dir(project.path("connectors")).unwrap();
+    std::fs::write(project.path("connectors/rooms.yaml"), ROOMS).unwrap();
+    project.run(&["run"]).ends_with(0).says("1 refused requests skipped, 2 records dropped by the manifest");
+    assert_eq!(project.value("select count(*) as n from cleansed.rooms.desks"), "1");
+    let mut found = Vec::new();
+    walk(&project.zone("raw"), &mut |path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let receipt = serde_json::from_str::<Value>(&text).ok().filter(|value| value["verdict"].is_string());
+        found.extend(receipt.map(|receipt| (receipt["slice"].clone(), receipt["left_out"].clone())));
+    });
+    found.sort_by_key(|(slice, _)| slice.to_string());
+    let expected =
+        [("cellar", json!({ "requests": 1, "records": 0 })), ("hall", json!({ "requests": 0, "records": 2 }))];
+    assert_eq!(found, expected.map(|(slice, left_out)| (json!(slice), left_out)));
     serving.abort();
 }
 
