@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn decide(user: &str, table: &str) -> Decision {
-        let settings = serde_saphyr::from_str("users: {ann: analyst, eve: data_engineer}").unwrap();
+        let settings = headwater_contract::yaml::from_str("users: {ann: analyst, eve: data_engineer}").unwrap();
         let policy = Policy::new(&settings).unwrap();
         policy.decide(&policy.caller(user, None).unwrap(), Action::Read, &table.parse().unwrap())
     }

@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn settings_replace_a_role_and_keep_the_others() {
         let text = "roles:\n  analyst: [curated.retail]\n  support: []\nusers: {alice: analyst}\n";
-        let settings: AccessSettings = serde_saphyr::from_str(text).unwrap();
+        let settings: AccessSettings = headwater_contract::yaml::from_str(text).unwrap();
         let roles = settings.all_roles();
         assert_eq!(roles.len(), 5);
         assert_eq!(roles[&RoleName::new("analyst").unwrap()], [grant("curated.retail")]);
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn rejects_keys_that_nothing_reads() {
         for text in ["row_filters: {}", "roles: {analyst: [gold]}", "roles: {Analyst: []}"] {
-            assert!(serde_saphyr::from_str::<AccessSettings>(text).is_err(), "{text}");
+            assert!(headwater_contract::yaml::from_str::<AccessSettings>(text).is_err(), "{text}");
         }
     }
 }

@@ -188,7 +188,7 @@ impl BusinessWords {
     /// [`WordsError::Invalid`] for unknown keys, names and versions, and for words that the glossary does not have.
     pub fn parse(text: &str, origin: &str) -> Result<Self, WordsError> {
         let invalid = |reason: String| WordsError::Invalid { origin: origin.to_owned(), reason };
-        let words: Self = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let words: Self = headwater_contract::yaml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         if words.catalog != VERSION {
             return Err(invalid(format!("version {} is not known; write `catalog: {VERSION}`", words.catalog)));
         }

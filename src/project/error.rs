@@ -2,6 +2,7 @@
 
 use std::io;
 
+use headwater_contract::yaml::YamlError;
 use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
 
@@ -22,7 +23,7 @@ pub enum ProjectError {
         /// Where in it, e.g. `headwater.yaml:12:5`.
         place: String,
         /// The parser's words, with the lines around the place.
-        source: Box<serde_saphyr::Error>,
+        source: YamlError,
     },
     /// The vocabulary is of another version.
     #[error("this project file is of version {found}, this program reads version 1")]

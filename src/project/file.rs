@@ -9,7 +9,7 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use headwater_catalog::AccessSettings;
-use headwater_contract::{SourceName, Span, StreamContract};
+use headwater_contract::{SourceName, Span, StreamContract, yaml};
 use schemars::JsonSchema;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -243,10 +243,12 @@ impl ProjectFile {
     ///
     /// [`ProjectError`] with line and snippet where the text is not a project, or holds a secret in plain text.
     pub fn parse(text: &str, path: &str) -> Result<Self, ProjectError> {
-        let file: Self = serde_saphyr::from_str(text).map_err(|source| {
-            let place =
-                source.location().map_or_else(|| path.to_owned(), |at| format!("{path}:{}:{}", at.line(), at.column()));
-            ProjectError::Invalid { path: path.to_owned(), place, source: Box::new(source) }
+        let file: Self = yaml::from_str(text).map_err(|source| {
+            let place = match source.line {
+                0 => path.to_owned(),
+                line => format!("{path}:{line}:{}", source.column),
+            };
+            ProjectError::Invalid { path: path.to_owned(), place, source }
         })?;
         file.check()?;
         Ok(file)

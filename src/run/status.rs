@@ -1,6 +1,7 @@
 //! Where every stream stands: coverage, gaps with their cause, held windows, best effort.
 
 use chrono::{DateTime, Utc};
+use headwater_connectors::verify::sunset;
 use headwater_contract::{Slice, StreamKind, StreamName, TimeRange, Window};
 use headwater_lake::ledger::{WindowRow, WindowState};
 use serde::Serialize;
@@ -14,6 +15,9 @@ use crate::run::runner::{RunOptions, Timed};
 use crate::run::shared_keys::known_shared_keys;
 use crate::run::source::OpenStream;
 use crate::run::stream::{StreamPlan, complete_until, plan_stream, wait_text};
+
+/// How long before a vendor ends an API version its streams' status says so: a quarter, as releases are planned.
+const SUNSET_NOTICE_DAYS: i64 = 90;
 
 /// A range that is required and not visible, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -85,8 +89,16 @@ impl Lakehouse {
         let options = RunOptions { select: select.to_vec(), ..RunOptions::default() };
         let mut out = Vec::new();
         for timed in self.timed(&options).await? {
+            let first = out.len();
             for stream in &timed.open.streams {
                 out.push(self.status_of(&timed, stream).await);
+            }
+            // The vendor ends an API for all of its streams: said once.
+            let manifest = timed.open.source.connector().manifest();
+            if let (Some(end), Some(status)) =
+                (sunset(manifest, timed.ask.now.date_naive(), SUNSET_NOTICE_DAYS), out.get_mut(first))
+            {
+                status.warnings.push(end.to_string());
             }
         }
         Ok(out)

@@ -127,8 +127,8 @@ mod tests {
         {
             assert!(schedule.check("schedule").is_err(), "{schedule:?}");
         }
-        assert!(serde_saphyr::from_str::<Schedule>("weekly").is_err());
-        assert!(serde_saphyr::from_str::<Schedule>("cron: {at: '5 * * * *', tz: UTC}").is_err());
+        assert!(headwater_contract::yaml::from_str::<Schedule>("weekly").is_err());
+        assert!(headwater_contract::yaml::from_str::<Schedule>("cron: {at: '5 * * * *', tz: UTC}").is_err());
     }
 
     #[test]

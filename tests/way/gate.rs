@@ -149,3 +149,28 @@ fn rows_that_move_in_a_stream_that_says_they_do_not_are_warned_of() {
     project.at_the_time_of(&server).run(&["run", "--strict"]).ends_with(4);
     project.at_the_time_of(&server).run(&["status"]).ends_with(0).says(said);
 }
+
+#[test]
+fn status_warns_when_the_vendor_ends_the_version_that_a_manifest_is_written_for() {
+    let server = Server::start();
+    let project = Project::of(&server);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/connectors/manifests/sandbox.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    std::fs::create_dir_all(project.path("connectors")).unwrap();
+    let today = server.now().date_naive();
+    for (days, says) in [(-1, "ended on"), (30, "in 30 days"), (200, "")] {
+        let end = today + chrono::TimeDelta::days(days);
+        let api =
+            format!("docs: src/sandbox/mod.rs\napi: {{ version: v1, sunset: {end}, source: src/sandbox/mod.rs }}");
+        std::fs::write(project.path("connectors/sandbox.yaml"), text.replace("docs: src/sandbox/mod.rs", &api))
+            .unwrap();
+        let status = project.at_the_time_of(&server).run(&["status"]).ends_with(0);
+        assert_eq!(
+            status.stdout.matches("version v1 of the API").count(),
+            usize::from(!says.is_empty()),
+            "{}",
+            status.stdout
+        );
+        assert!(status.stdout.contains(says), "{}", status.stdout);
+    }
+}

@@ -6,8 +6,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use headwater::sandbox::Collection;
 
 use crate::harness::{Project, Server, tools};
@@ -85,12 +89,13 @@ fn goes_the_way(server: &Server, project: &Project) {
     assert!(!project.path("lake").exists(), "nothing of the lake lies on the local disk");
 }
 
-#[test]
-fn a_lake_on_azure_blob_goes_the_whole_way() {
+/// Azurite with these flags besides its own; `None` when it is not installed.
+fn azurite(flags: &[&str]) -> Option<Service> {
     let script = tools().join("node_modules/azurite/dist/src/blob/main.js");
-    let service = start(PathBuf::from("node"), &script, |port| {
+    start(PathBuf::from("node"), &script, |port| {
         let port = port.to_string();
-        let flags = [
+        let own = [
+            script.to_str().unwrap(),
             "--blobHost",
             "127.0.0.1",
             "--blobPort",
@@ -100,14 +105,28 @@ fn a_lake_on_azure_blob_goes_the_whole_way() {
             "--silent",
             "--disableTelemetry",
         ];
-        std::iter::once(script.to_str().unwrap()).chain(flags).map(str::to_owned).collect()
-    });
-    let Some(service) = service else { return };
+        own.iter().chain(flags).map(|&flag| flag.to_owned()).collect()
+    })
+}
+
+fn azure_zone(name: &str) -> String {
+    format!("abfss://{name}@{AZURITE_ACCOUNT}.dfs.core.windows.net/lake")
+}
+
+/// The project of the shop on Azurite's endpoint, with these options of its store besides.
+fn on_azurite(server: &Server, service: &Service, scheme: &str, options: &str) -> Project {
+    let endpoint = format!("{scheme}://127.0.0.1:{}/{AZURITE_ACCOUNT}", service.port);
+    let options = format!("    endpoint: {endpoint}\n    allow_http: \"true\"\n{options}");
+    project(server, azure_zone, &options)
+}
+
+const WITH_KEY: &str = "    account_key: env:STORE_KEY\n";
+
+#[test]
+fn a_lake_on_azure_blob_goes_the_whole_way() {
+    let Some(service) = azurite(&[]) else { return };
     let server = Server::start();
-    let endpoint = format!("http://127.0.0.1:{}/{AZURITE_ACCOUNT}", service.port);
-    let zone = |name: &str| format!("abfss://{name}@{AZURITE_ACCOUNT}.dfs.core.windows.net/lake");
-    let options = format!("    endpoint: {endpoint}\n    account_key: env:STORE_KEY\n    allow_http: \"true\"\n");
-    let project = project(&server, zone, &options);
+    let project = on_azurite(&server, &service, "http", WITH_KEY);
     let containers = ["check", "--create-containers"];
     // At our own time: a signed URL is good for minutes of it.
     project.run(&containers).ends_with(0).says("created abfss://raw@");
@@ -115,6 +134,135 @@ fn a_lake_on_azure_blob_goes_the_whole_way() {
     assert!(!again.stderr.contains("created"), "they are there now");
     goes_the_way(&server, &project);
 }
+
+/// A signature of the account for a day: every permission on containers and blobs, as the portal makes it
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-account-sas>).
+fn account_signature() -> String {
+    let script = "
+import base64, datetime, hashlib, hmac, sys, urllib.parse
+account, key = sys.argv[1:]
+now = datetime.datetime.now(datetime.timezone.utc)
+start, end = ((now + datetime.timedelta(hours=h)).strftime('%Y-%m-%dT%H:%M:%SZ') for h in (-1, 24))
+parts = [account, 'rwdlacx', 'b', 'sco', start, end, '', 'https,http', '2019-12-12', '']
+signature = base64.b64encode(hmac.new(base64.b64decode(key), '\\n'.join(parts).encode(), hashlib.sha256).digest())
+print(urllib.parse.urlencode({'sv': '2019-12-12', 'ss': 'b', 'srt': 'sco', 'sp': 'rwdlacx', 'st': start, 'se': end,
+                              'spr': 'https,http', 'sig': signature.decode()}))
+";
+    let output = Command::new("python3").args(["-c", script, AZURITE_ACCOUNT, AZURITE_KEY]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_shared_access_signature_opens_a_lake_on_azure_blob() {
+    let Some(service) = azurite(&[]) else { return };
+    let server = Server::start();
+    let signature = account_signature();
+    let options = "    sas_token: env:STORE_SIGNATURE\n";
+    let project = on_azurite(&server, &service, "http", options).with_variable("STORE_SIGNATURE", &signature);
+    project.run(&["check", "--create-containers"]).ends_with(0).says("created abfss://raw@");
+    goes_the_way(&server, &project);
+    let wrong =
+        on_azurite(&server, &service, "http", options).with_variable("STORE_SIGNATURE", "sv=2019-12-12&sig=bm8=");
+    let refused = wrong.at_the_time_of(&server).run(&["run"]).ends_with(77);
+    assert!(!refused.stderr.contains("bm8="), "a signature is a secret: {}", refused.stderr);
+}
+
+/// Answers every request for a token with one that Azurite takes, as Entra's endpoint does, and counts them.
+fn entra() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            while !request.contains("client_secret=") {
+                let mut piece = [0; 4096];
+                let length = stream.read(&mut piece).unwrap();
+                request.push_str(&String::from_utf8_lossy(&piece[..length]));
+            }
+            assert!(request.starts_with(&format!("POST /{TENANT}/oauth2/v2.0/token ")), "{request}");
+            count.fetch_add(1, Ordering::SeqCst);
+            let now = chrono::Utc::now().timestamp();
+            let claims = serde_json::json!({
+                "aud": "https://storage.azure.com",
+                "iss": format!("https://sts.windows.net/{TENANT}/"),
+                "nbf": now - 60, "iat": now - 60, "exp": now + 3600, "ver": "1.0", "tid": TENANT,
+            });
+            let part = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+            // Azurite reads the claims and leaves the signature to the cloud.
+            let token = format!("{}.{}.x", part(&serde_json::json!({"alg": "RS256", "typ": "JWT"})), part(&claims));
+            let body =
+                serde_json::json!({"token_type": "Bearer", "expires_in": 3600, "access_token": token}).to_string();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+    });
+    (origin, asked)
+}
+
+const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+/// A certificate for 127.0.0.1 and its key, signed by nobody.
+fn certificate(folder: &Path) -> Option<[String; 2]> {
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", &key, "-out", &certificate])
+        .output();
+    match made {
+        Ok(output) if output.status.success() => Some([certificate, key]),
+        _ => {
+            eprintln!("skipped: openssl cannot make a certificate");
+            None
+        }
+    }
+}
+
+#[test]
+fn an_entra_login_opens_a_lake_on_azure_blob() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([certificate, key]) = certificate(folder.path()) else { return };
+    let Some(service) = azurite(&["--oauth", "basic", "--cert", &certificate, "--key", &key]) else { return };
+    let server = Server::start();
+    // Its certificate is nobody's, so containers are made by a client that trusts it, with the key.
+    let container = |name: &str| {
+        let made = Command::new("python3")
+            .args(["-c", MAKE_CONTAINER, AZURITE_ACCOUNT, AZURITE_KEY, &service.port.to_string(), name])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    ["raw", "cleansed", "curated", "exploration"].map(container);
+    let (authority, asked) = entra();
+    let login = format!(
+        "    allow_invalid_certificates: \"true\"\n    authority_host: {authority}\n    tenant_id: {TENANT}\n    \
+         client_id: runner\n    client_secret: env:STORE_LOGIN\n"
+    );
+    let project = on_azurite(&server, &service, "https", &login).with_variable("STORE_LOGIN", "runner's");
+    goes_the_way(&server, &project);
+    assert!(asked.load(Ordering::SeqCst) > 0, "the lake is opened with a token");
+}
+
+/// Makes a container over HTTPS with a URL signed by the account's key, whoever signed the certificate.
+const MAKE_CONTAINER: &str = "
+import base64, datetime, hashlib, hmac, ssl, sys, urllib.parse, urllib.request
+account, key, port, name = sys.argv[1:]
+end = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime('%Y-%m-%dT%H:%M:%SZ')
+text = '\\n'.join([account, 'c', 'b', 'c', '', end, '', '', '2019-12-12', ''])
+signature = base64.b64encode(hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()).decode()
+query = urllib.parse.urlencode({'restype': 'container', 'sv': '2019-12-12', 'ss': 'b', 'srt': 'c', 'sp': 'c',
+                                'se': end, 'sig': signature})
+request = urllib.request.Request(f'https://127.0.0.1:{port}/{account}/{name}?{query}', method='PUT', data=b'')
+trusting = ssl._create_unverified_context()
+urllib.request.urlopen(request, context=trusting).read()
+";
 
 fn s3_options(port: u16, key: &str) -> String {
     format!(

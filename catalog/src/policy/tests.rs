@@ -5,7 +5,7 @@ use headwater_contract::{ErrorKind, Explain, Zone};
 use super::*;
 
 fn policy(yaml: &str) -> Policy {
-    Policy::new(&serde_saphyr::from_str(yaml).unwrap()).unwrap()
+    Policy::new(&headwater_contract::yaml::from_str(yaml).unwrap()).unwrap()
 }
 
 fn role(name: &str) -> RoleName {
@@ -114,7 +114,7 @@ fn a_decision_says_which_rule_or_what_would_help() {
 
 #[test]
 fn rejects_a_user_with_a_role_that_nobody_defines() {
-    let settings = serde_saphyr::from_str("users: {ann: analist}").unwrap();
+    let settings = headwater_contract::yaml::from_str("users: {ann: analist}").unwrap();
     let error = Policy::new(&settings).unwrap_err();
     assert_eq!((error.code(), error.kind()), ("role-unknown", ErrorKind::Config));
 }

@@ -3,7 +3,7 @@
 use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
 
-use super::yaml::YamlError;
+use headwater_contract::yaml::YamlError;
 
 /// Why a manifest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -13,7 +13,6 @@ mod ordered;
 mod request;
 mod settings;
 mod stream;
-pub(crate) mod yaml;
 
 pub use column::{ChildManifest, ColumnManifest, TypeManifest};
 pub use error::ManifestError;
@@ -31,6 +30,7 @@ pub use stream::{
     KeyScope, LengthManifest, PageSize, ParameterManifest, ResultCap, StreamManifest, WindowManifest, WindowRequest,
 };
 
+pub(crate) use headwater_contract::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -14,7 +14,7 @@ use crate::star::tests::{empty_lake, instant, off, show};
 
 /// Leave to read `tables` for an analyst of cleansed data, as the audit log gives it.
 pub(crate) fn leave(folder: &Path, tables: &[&str]) -> Vec<Permit> {
-    let settings = serde_saphyr::from_str("users: { ann: data_scientist }").unwrap();
+    let settings = headwater_contract::yaml::from_str("users: { ann: data_scientist }").unwrap();
     let policy = Policy::new(&settings).unwrap();
     let caller = policy.caller("ann", None).unwrap();
     let audit = Audit::open(folder.join("audit.jsonl"), Arc::new(FixedClock::at(instant("2024-03-10 00:00"))));

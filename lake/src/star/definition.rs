@@ -118,8 +118,8 @@ impl Star {
         functions: BTreeMap<String, Rows>,
         origin: &str,
     ) -> Result<Self, StarError> {
-        let file: StarFile = serde_saphyr::from_str(yaml)
-            .map_err(|source| StarError::Syntax { origin: origin.to_owned(), source: Box::new(source) })?;
+        let file: StarFile = headwater_contract::yaml::from_str(yaml)
+            .map_err(|source| StarError::Syntax { origin: origin.to_owned(), source })?;
         let mut rows = functions;
         for (name, sql) in queries {
             let table = format!("{}.{name}", file.name);

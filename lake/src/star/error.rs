@@ -1,5 +1,6 @@
 //! Why a star cannot be read, compiled or built.
 
+use headwater_contract::yaml::YamlError;
 use headwater_contract::{ErrorKind, Explain, TableName};
 use thiserror::Error;
 
@@ -44,7 +45,7 @@ pub enum StarError {
         origin: String,
         /// Place and reason.
         #[source]
-        source: Box<serde_saphyr::Error>,
+        source: YamlError,
     },
     /// The model contradicts itself.
     #[error("star `{star}` is not sound: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]

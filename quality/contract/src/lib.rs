@@ -2,7 +2,7 @@
 //!
 //! `connectors` reads what a [`StreamContract`] describes, `lake` lands it by [`Window`], `quality` judges it, `catalog` records
 //! it. None of them knows the others' types, so what travels between them stands here. Nothing in this crate does I/O; the one
-//! look at the machine is [`SystemClock`].
+//! look at the machine is [`SystemClock`]. [`yaml`] reads the files that people write, for all who read one.
 
 mod clock;
 mod column;
@@ -15,6 +15,7 @@ mod record;
 mod secret;
 mod stream;
 mod window;
+pub mod yaml;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use column::{Check, Classification, Column, ColumnType, TimestampFormat};

@@ -25,13 +25,13 @@ dimensions:
 ";
 
 fn members(deletes: &str) -> Members {
-    let file: StarFile = serde_saphyr::from_str(&YAML.replace("DELETES", deletes)).unwrap();
+    let file: StarFile = headwater_contract::yaml::from_str(&YAML.replace("DELETES", deletes)).unwrap();
     Members::new("shop.dim_customer".into(), &file.dimensions.0[0].1)
 }
 
 fn flat(deletes: &str) -> Members {
     let yaml = YAML.replace("DELETES", deletes).replace("scd: 2", "scd: 1").replace("scd: 6", "scd: 1");
-    let file: StarFile = serde_saphyr::from_str(&yaml.replace("    effective: updated\n", "")).unwrap();
+    let file: StarFile = headwater_contract::yaml::from_str(&yaml.replace("    effective: updated\n", "")).unwrap();
     Members::new("shop.dim_customer".into(), &file.dimensions.0[0].1)
 }
 

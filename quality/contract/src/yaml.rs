@@ -17,15 +17,15 @@ const LINES_AROUND: usize = 2;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct YamlError {
+pub struct YamlError {
     /// Counted from 1; 0 where no place is known.
-    pub(crate) line: u64,
+    pub line: u64,
     /// Counted from 1; 0 where no place is known.
-    pub(crate) column: u64,
+    pub column: u64,
     /// In one line.
-    pub(crate) reason: String,
+    pub reason: String,
     /// The lines around the place with a mark below it; empty where no place is known.
-    pub(crate) snippet: String,
+    pub snippet: String,
 }
 
 impl fmt::Display for YamlError {
@@ -37,8 +37,14 @@ impl fmt::Display for YamlError {
     }
 }
 
+impl std::error::Error for YamlError {}
+
 /// Reads a value from a YAML text.
-pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+///
+/// # Errors
+///
+/// [`YamlError`] when the text is no YAML, or not what `T` is read from.
+pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     let node: Node = serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location();
         let plain = error.without_snippet().to_string();
