@@ -32,3 +32,7 @@ powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find
 way() { # ARGUMENTS OF THE TEST BINARY: two at a time, each starts servers of its own
   cargo test --release --workspace --test way --no-fail-fast -- --test-threads 2 "$@"
 }
+
+one_way() { # NAME: one test, alone
+  cargo test --release --workspace --test way --no-fail-fast -- --exact "$1"
+}

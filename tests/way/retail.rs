@@ -3,27 +3,15 @@
 //! Runs on the first days of the data; `RETAIL_CUT_DAYS=all` takes the whole year. Where python3 cannot make the venv (no network,
 //! no venv module) the test says so and ends: `.ci/run` installs what it needs first.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use crate::harness::{Project, tools};
-
-const DATASETTE_STARTS_WITHIN: Duration = Duration::from_mins(1);
+use crate::harness::{Project, Service, tools};
 
 /// Datasette over the data, and the database behind it.
 struct Datasette {
-    process: Child,
-    port: u16,
+    service: Service,
     database: PathBuf,
-}
-
-impl Drop for Datasette {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
 }
 
 fn example() -> PathBuf {
@@ -47,27 +35,18 @@ fn start() -> Option<Datasette> {
         return None;
     }
     let database = PathBuf::from(String::from_utf8(prepared.stdout).unwrap().trim());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let process = Command::new(serve)
-        .args(cut())
-        .args(["--port", &port.to_string()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let served = Datasette { process, port, database };
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < DATASETTE_STARTS_WITHIN, "Datasette does not start");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(served)
+    let service = Service::start(|port| {
+        let mut command = Command::new(&serve);
+        command.args(cut()).args(["--port", &port.to_string()]);
+        command
+    });
+    Some(Datasette { service, database })
 }
 
 /// The example's own project, on the port at hand.
 fn project(datasette: &Datasette) -> Project {
     let text = std::fs::read_to_string(example().join("headwater.yaml")).unwrap();
-    let mut text = text.replace("127.0.0.1:8001", &format!("127.0.0.1:{}", datasette.port));
+    let mut text = text.replace("127.0.0.1:8001", &format!("127.0.0.1:{}", datasette.service.port));
     if let [_, days] = cut().as_slice() {
         // The contract ends where the cut does, so that no window is empty.
         let end = chrono::NaiveDate::from_ymd_opt(2017, 1, 1).unwrap() + chrono::Days::new(days.parse().unwrap());

@@ -5,33 +5,19 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use headwater::sandbox::Collection;
 
-use crate::harness::{Project, Server, tools};
+use crate::harness::{Project, Server, Service, tools};
 
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// Account and key that Azurite documents for everybody.
 const AZURITE_ACCOUNT: &str = "devstoreaccount1";
 const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
-struct Service {
-    process: Child,
-    port: u16,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
 
 /// Starts a service of the tools folder on a free port; `None` when it is not installed.
 fn start(program: PathBuf, needs: &Path, arguments: impl Fn(u16) -> Vec<String>) -> Option<Service> {
@@ -39,16 +25,11 @@ fn start(program: PathBuf, needs: &Path, arguments: impl Fn(u16) -> Vec<String>)
         eprintln!("skipped: {} is not there; .ci/install makes it", needs.display());
         return None;
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let process =
-        Command::new(program).args(arguments(port)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let service = Service { process, port };
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < STARTS_WITHIN, "{} does not listen", needs.display());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(service)
+    Some(Service::start(|port| {
+        let mut command = Command::new(&program);
+        command.args(arguments(port));
+        command
+    }))
 }
 
 /// Sends a request without a body and returns the status line.

@@ -7,7 +7,9 @@ mod delta;
 mod oracle;
 mod project;
 mod server;
+mod service;
 
 pub(crate) use oracle::{Oracle, Receipt, receipts};
 pub(crate) use project::{Project, Ran, finish, tools, walk};
 pub(crate) use server::{Server, at, object};
+pub(crate) use service::Service;
