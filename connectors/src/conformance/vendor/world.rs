@@ -15,7 +15,7 @@ use headwater_contract::{Chunk, Exchange, TimeRange};
 use serde_json::Value;
 
 use super::body::{Written, write};
-use super::place::{canonical, place, prune, remove};
+use super::place::{canonical, place, remove};
 use super::row::{RowMaker, choices, cursor_fields, words};
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::expression::Scope;
@@ -217,7 +217,6 @@ pub(in crate::conformance) fn shown(stream: &Stream, text: &[u8]) -> String {
         });
         for pointer in told {
             remove(&mut value, pointer.segments());
-            prune(&mut value, pointer.segments());
         }
     }
     canonical(&value)
