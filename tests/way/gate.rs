@@ -162,7 +162,7 @@ fn status_warns_when_the_vendor_ends_the_version_that_a_manifest_is_written_for(
         let end = today + chrono::TimeDelta::days(days);
         let api =
             format!("docs: src/sandbox/mod.rs\napi: {{ version: v1, sunset: {end}, source: src/sandbox/mod.rs }}");
-        std::fs::write(project.path("connectors/sandbox.yaml"), text.replace("docs: src/sandbox/mod.rs", &api))
+        std::fs::write(project.path("connectors/sandbox.yaml"), text.replacen("docs: src/sandbox/mod.rs", &api, 1))
             .unwrap();
         let status = project.at_the_time_of(&server).run(&["status"]).ends_with(0);
         assert_eq!(

@@ -95,10 +95,16 @@ fn azure_zone(name: &str) -> String {
 }
 
 /// The project of the shop on Azurite's endpoint, with these options of its store besides.
-fn on_azurite(server: &Server, service: &Service, scheme: &str, options: &str) -> Project {
+fn on_azurite(
+    server: &Server,
+    zone: impl Fn(&str) -> String,
+    service: &Service,
+    scheme: &str,
+    options: &str,
+) -> Project {
     let endpoint = format!("{scheme}://127.0.0.1:{}/{AZURITE_ACCOUNT}", service.port);
     let options = format!("    endpoint: {endpoint}\n    allow_http: \"true\"\n{options}");
-    project(server, azure_zone, &options)
+    project(server, zone, &options)
 }
 
 const WITH_KEY: &str = "    account_key: env:STORE_KEY\n";
@@ -107,7 +113,7 @@ const WITH_KEY: &str = "    account_key: env:STORE_KEY\n";
 fn a_lake_on_azure_blob_goes_the_whole_way() {
     let Some(service) = azurite(&[]) else { return };
     let server = Server::start();
-    let project = on_azurite(&server, &service, "http", WITH_KEY);
+    let project = on_azurite(&server, azure_zone, &service, "http", WITH_KEY);
     let containers = ["check", "--create-containers"];
     // At our own time: a signed URL is good for minutes of it.
     project.run(&containers).ends_with(0).says("created abfss://raw@");
@@ -116,18 +122,18 @@ fn a_lake_on_azure_blob_goes_the_whole_way() {
     goes_the_way(&server, &project);
 }
 
-/// A signature of the account for a day: every permission on containers and blobs, as the portal makes it
-/// (<https://learn.microsoft.com/rest/api/storageservices/create-account-sas>).
-fn account_signature() -> String {
+/// A signature of the container `lake` for a day, with every permission on it and its blobs, as the portal makes it
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>).
+fn container_signature() -> String {
     let script = "
 import base64, datetime, hashlib, hmac, sys, urllib.parse
 account, key = sys.argv[1:]
 now = datetime.datetime.now(datetime.timezone.utc)
 start, end = ((now + datetime.timedelta(hours=h)).strftime('%Y-%m-%dT%H:%M:%SZ') for h in (-1, 24))
-parts = [account, 'rwdlacx', 'b', 'sco', start, end, '', 'https,http', '2019-12-12', '']
+parts = ['racwdl', start, end, f'/blob/{account}/lake', '', '', 'https,http', '2019-12-12', 'c', '', '', '', '', '', '']
 signature = base64.b64encode(hmac.new(base64.b64decode(key), '\\n'.join(parts).encode(), hashlib.sha256).digest())
-print(urllib.parse.urlencode({'sv': '2019-12-12', 'ss': 'b', 'srt': 'sco', 'sp': 'rwdlacx', 'st': start, 'se': end,
-                              'spr': 'https,http', 'sig': signature.decode()}))
+print(urllib.parse.urlencode({'sv': '2019-12-12', 'sr': 'c', 'sp': 'racwdl', 'st': start, 'se': end, 'spr': 'https,http',
+                              'sig': signature.decode()}))
 ";
     let output = Command::new("python3").args(["-c", script, AZURITE_ACCOUNT, AZURITE_KEY]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -138,15 +144,18 @@ print(urllib.parse.urlencode({'sv': '2019-12-12', 'ss': 'b', 'srt': 'sco', 'sp':
 fn a_shared_access_signature_opens_a_lake_on_azure_blob() {
     let Some(service) = azurite(&[]) else { return };
     let server = Server::start();
-    let signature = account_signature();
-    let options = "    sas_token: env:STORE_SIGNATURE\n";
-    let project = on_azurite(&server, &service, "http", options).with_variable("STORE_SIGNATURE", &signature);
-    project.run(&["check", "--create-containers"]).ends_with(0).says("created abfss://raw@");
-    goes_the_way(&server, &project);
-    let wrong =
-        on_azurite(&server, &service, "http", options).with_variable("STORE_SIGNATURE", "sv=2019-12-12&sig=bm8=");
-    let refused = wrong.at_the_time_of(&server).run(&["run"]).ends_with(77);
-    assert!(!refused.stderr.contains("bm8="), "a signature is a secret: {}", refused.stderr);
+    let zone = |name: &str| format!("abfss://lake@{AZURITE_ACCOUNT}.dfs.core.windows.net/{name}");
+    let with_key = on_azurite(&server, zone, &service, "http", WITH_KEY);
+    with_key.run(&["check", "--create-containers"]).ends_with(0).says("created abfss://lake@");
+    let (signature, options) = (container_signature(), "    sas_token: env:STORE_SIGNATURE\n");
+    let project = on_azurite(&server, zone, &service, "http", options);
+    goes_the_way(&server, &project.with_variable("STORE_SIGNATURE", &signature));
+    // Of a signature that may not delete, the refusal says the URL: never with what makes it valid.
+    let wrong = signature.replace("sp=racwdl", "sp=racw");
+    let project = on_azurite(&server, zone, &service, "http", options).with_variable("STORE_SIGNATURE", &wrong);
+    let refused = project.at_the_time_of(&server).run(&["run"]);
+    let secret = wrong.split_once("sig=").unwrap().1;
+    assert!(refused.code != Some(0) && !refused.both().contains(secret), "{}", refused.both());
 }
 
 /// Answers every request for a token with one that Azurite takes, as Entra's endpoint does, and counts them.
@@ -220,13 +229,13 @@ fn an_entra_login_opens_a_lake_on_azure_blob() {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
-    ["raw", "cleansed", "curated", "exploration"].map(container);
+    ["raw", "cleansed", "curated", "exploration"].iter().for_each(|name| container(name));
     let (authority, asked) = entra();
     let login = format!(
         "    allow_invalid_certificates: \"true\"\n    authority_host: {authority}\n    tenant_id: {TENANT}\n    \
          client_id: runner\n    client_secret: env:STORE_LOGIN\n"
     );
-    let project = on_azurite(&server, &service, "https", &login).with_variable("STORE_LOGIN", "runner's");
+    let project = on_azurite(&server, azure_zone, &service, "https", &login).with_variable("STORE_LOGIN", "runner's");
     goes_the_way(&server, &project);
     assert!(asked.load(Ordering::SeqCst) > 0, "the lake is opened with a token");
 }
