@@ -8,13 +8,8 @@ use crate::repository::{Finding, Source, hold, sources};
 const LINES_MAX: usize = 700;
 
 /// Files above [`LINES_MAX`], each with the reason why it is clearer whole.
-const LONG_FILES: [(&str, &str); 2] = [
-    (
-        "connectors/src/stream.rs",
-        "every key of a stream is completed in one place, in the order of a manifest; what a key means lies in its own folder",
-    ),
-    ("src/cli/args.rs", "every command and option in the order in which the help shows them, and nothing else"),
-];
+const LONG_FILES: [(&str, &str); 1] =
+    [("src/cli/args.rs", "every command and option in the order in which the help shows them, and nothing else")];
 
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 10] =
