@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use serde_json::Value;
 
-use super::reading::{HOLD_BYTES, Reader};
+use super::page::HOLD_BYTES;
+use super::reading::Reader;
 use super::request::{Turn, build};
 use crate::decoding::{DecodeError, Pointer};
 use crate::error::Fault;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use headwater_contract::Chunk;
 
-use super::reading::{HOLD_BYTES, Reader};
+use super::page::HOLD_BYTES;
+use super::reading::Reader;
 use super::request::{Turn, build};
 use crate::decoding::{BodyFacts, BodyReader, Decoder, Decoding};
 use crate::error::Fault;

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::Inner;
 use super::outlet::Outlet;
-use super::reading::HOLD_BYTES;
+use super::page::HOLD_BYTES;
 use super::request::{Turn, build};
 use super::tree::{Errand, Feed, Step};
 use crate::error::{Fault, SourceError};
