@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Project, Service, tools};
+use crate::harness::{Project, Service, strangers};
 
 /// Datasette over the data, and the database behind it.
 struct Datasette {
@@ -57,15 +57,8 @@ fn project(datasette: &Datasette) -> Project {
 
 /// What the source's own SQL says, with python3's sqlite3.
 fn source(datasette: &Datasette, sql: &str) -> String {
-    python(
-        "python3",
-        "import sqlite3, sys\nprint(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])",
-        &[datasette.database.to_str().unwrap(), sql],
-    )
-}
-
-fn python(python: &str, script: &str, arguments: &[&str]) -> String {
-    let output = Command::new(python).args(["-c", script]).args(arguments).output().unwrap();
+    let script = "import sqlite3, sys\nprint(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])";
+    let output = Command::new("python3").args(["-c", script]).arg(&datasette.database).arg(sql).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -186,36 +179,21 @@ fn every_count_and_sum_equals_the_sources_own() {
 
 /// `DuckDB` and `deltalake` read the tables without us, and agree.
 fn others_read_the_same(project: &Project) {
-    let venv = tools().join("venv/bin/python");
-    if !venv.is_file() {
-        eprintln!("skipped: {} is not there; .ci/install makes it", venv.display());
-        return;
-    }
-    let venv = venv.to_str().unwrap();
     for (zone, table) in [("cleansed", "transactions"), ("curated", "fact_sales")] {
         let folder = project.zone(zone).join("retail").join(table);
         let ours = project.query(&format!("select count(*) as n, sum(sales_value) as s from {zone}.retail.{table}"));
         let ours = format!("{} {}", ours[0]["n"], bare(ours[0]["s"].to_string().trim_matches('"')));
-        for script in [DUCKDB, DELTALAKE] {
-            assert_eq!(bare(&python(venv, script, &[folder.to_str().unwrap()])), ours, "{zone}.{table}");
+        let theirs = strangers(
+            &folder,
+            "print(*connection.execute(f'select count(*), sum(sales_value) from {delta}').fetchone())",
+            "table = delta.to_pyarrow_table(columns=['sales_value'])
+print(table.num_rows, pc.sum(table['sales_value']).as_py())",
+        );
+        for theirs in theirs.into_iter().flatten() {
+            assert_eq!(bare(&theirs), ours, "{zone}.{table}");
         }
     }
 }
-
-const DUCKDB: &str = "
-import duckdb, glob, importlib.util, os, sys
-connection = duckdb.connect(config={'allow_unsigned_extensions': 'false'})
-package = os.path.dirname(importlib.util.find_spec('duckdb_extension_delta').origin)
-connection.execute(f\"load '{glob.glob(package + '/extensions/*/delta.duckdb_extension')[0]}'\")
-rows, total = connection.execute(f\"select count(*), sum(sales_value) from delta_scan('{sys.argv[1]}')\").fetchone()
-print(rows, total)
-";
-
-const DELTALAKE: &str = "
-import sys, deltalake, pyarrow.compute as pc
-table = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table(columns=['sales_value'])
-print(table.num_rows, pc.sum(table['sales_value']).as_py())
-";
 
 #[test]
 fn kills_while_reading_and_while_building_leave_the_same_figures() {
