@@ -43,7 +43,7 @@ pub struct LakeLimits {
 
 impl Default for LakeLimits {
     fn default() -> Self {
-        Self { part_bytes: 32 << 20, batch_rows: 4_096, row_group_bytes: 4 << 20, key_bytes: 16 << 20 }
+        Self { part_bytes: 32 << 20, batch_rows: 4_096, row_group_bytes: 4 << 20, key_bytes: 8 << 20 }
     }
 }
 
