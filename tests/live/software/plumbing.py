@@ -184,6 +184,7 @@ def stay():
     signal.signal(signal.SIGTERM, end)
     while all(child.poll() is None for child in children):
         time.sleep(0.2)
+    (WORK / "ended").touch()
     end()
 
 
@@ -258,7 +259,7 @@ def wait_for(path, headers=None, seconds=180):
         try:
             return http("GET", path, headers=headers)
         except (OSError, Refused) as error:
-            if time.monotonic() - begun > seconds:
+            if time.monotonic() - begun > seconds or (WORK / "ended").exists():
                 logs = "".join(path.read_text(errors="replace")[-3000:] for path in WORK.glob("*.log"))
                 raise RuntimeError(f"no answer from {path}: {error}\n{logs}") from error
             time.sleep(0.3)
