@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -190,8 +191,6 @@ def stay():
 
 def free_port():
     """A port that nobody listens on."""
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
@@ -252,7 +251,7 @@ def http(method, path, body=None, headers=None, form=None, raw=None):
         return text
 
 
-def wait_for(path, headers=None, seconds=180):
+def wait_for(path, headers=None, seconds=900):
     """Waits until the server answers."""
     begun = time.monotonic()
     while True:
@@ -263,6 +262,17 @@ def wait_for(path, headers=None, seconds=180):
                 logs = "".join(path.read_text(errors="replace")[-3000:] for path in WORK.glob("*.log"))
                 raise RuntimeError(f"no answer from {path}: {error}\n{logs}") from error
             time.sleep(0.3)
+
+
+def answers_at(port, path, server, seconds=600):
+    """Waits until another server than the one that is proved answers, as it does while its empty database is made."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds and server.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30).close()
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"no answer from {path} at port {port}")
 
 
 def keep(**values):

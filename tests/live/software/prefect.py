@@ -42,12 +42,12 @@ def fill():
         call("POST", "/deployments/", {"name": f"daily {n}", "flow_id": flow, "work_pool_name": pool, "parameters": {"n": n}})["id"]
         for n, flow in enumerate(flows)
     ]
-    # More than a page holds.
-    runs = [flow_run(flows[n % 3], n) for n in range(110)]
+    runs = [flow_run(flows[n % 3], n) for n in range(60)]
     tasks = [
         call("POST", "/task_runs/", {"flow_run_id": runs[n], "task_key": "count", "dynamic_key": str(n), "name": f"count-{n}", "state": {"type": "COMPLETED"}})["id"]
         for n in range(20)
     ]
+    # More than a page holds.
     log(runs, 0, 150)
     for n in range(4):
         call("POST", "/artifacts/", {"key": f"table-{n}", "type": "markdown", "data": f"# {n}", "flow_run_id": runs[n]})
