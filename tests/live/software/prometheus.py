@@ -43,7 +43,7 @@ def serve():
         written = ",".join(f'{label}="{text}"' for label, text in labels.items())
         lines.append(f"{name}{{{written}}} {value} {at}")
     (WORK / "figures.txt").write_text("\n".join([*lines, "# EOF"]) + "\n")
-    run(["promtool", "tsdb", "create-blocks-from", "openmetrics", WORK / "figures.txt", DATA])
+    run(["promtool", "tsdb", "create-blocks-from", "--max-block-duration=100h", "openmetrics", WORK / "figures.txt", DATA])
     rules("hourly", "daily")
     (WORK / "prometheus.yml").write_text(
         f"rule_files: [{RULES}]\nscrape_configs:\n- job_name: self\n  scrape_interval: 30s\n  static_configs: [{{ targets: ['127.0.0.1:{PORT}'] }}]\n"

@@ -4,25 +4,17 @@
 //! the test moves, so that days pass in seconds. The lake is then held against the software's own database or client, never against the
 //! API that the connector reads. `UPDATE=1 tests/live/run` writes what was proved to `connectors/live.json`; nobody types it.
 
-#![cfg_attr(
-    test,
-    expect(
-        clippy::unwrap_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::print_stderr,
-        reason = "a failed test panics"
-    )
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a failed test panics"
 )]
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test reads the environment and the clock as a user does"))]
+#![expect(clippy::disallowed_methods, reason = "a test reads the environment and the clock as a user does")]
 
-#[cfg(test)]
 mod project;
-#[cfg(test)]
 mod proof;
-#[cfg(test)]
 mod record;
-#[cfg(test)]
 mod software;
-#[cfg(test)]
 mod table;
