@@ -10,7 +10,7 @@ every_test() {
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::
   tests "retail" way retail::
-  tests "live" live datasette medusa prometheus table::
+  tests "live" live datasette medusa prometheus ecommerce:: table::
   step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000

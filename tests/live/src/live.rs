@@ -13,6 +13,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a test reads the environment and the clock as a user does")]
 
+mod ecommerce;
 mod project;
 mod proof;
 mod record;

@@ -59,13 +59,7 @@ impl<'a> Project<'a> {
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let clock = self.software.now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let mut command = Command::new(binary());
-        command.arg("-C").arg(self.software.path("project")).args(["--clock", &clock]).args(arguments);
-        command.envs(self.variables.iter().cloned()).env("NO_COLOR", "1").stdin(Stdio::null());
-        let ran = command.output().unwrap();
-        let (printed, said) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-        assert!(ran.status.success(), "headwater {}: {}\n{printed}\n{said}", arguments.join(" "), ran.status);
-        format!("{printed}{said}")
+        headwater(&self.software.path("project"), &self.variables, &[&["--clock", &clock], arguments].concat())
     }
 
     /// What the lake holds of a stream, in the columns that the software tells of.
@@ -97,6 +91,17 @@ impl<'a> Project<'a> {
         let rows = answer.as_array().or_else(|| answer["rows"].as_array()).unwrap();
         rows.iter().map(|row| row.as_object().unwrap().clone()).collect()
     }
+}
+
+/// Runs the binary in a folder. Returns what it printed; it must end well.
+#[track_caller]
+pub(crate) fn headwater(folder: &Path, variables: &[(String, String)], arguments: &[&str]) -> String {
+    let mut command = Command::new(binary());
+    command.arg("-C").arg(folder).args(arguments).envs(variables.iter().cloned()).env("NO_COLOR", "1").stdin(Stdio::null());
+    let ran = command.output().unwrap();
+    let (printed, said) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "headwater {}: {}\n{printed}\n{said}", arguments.join(" "), ran.status);
+    format!("{printed}{said}")
 }
 
 /// The checkout's manifest of a connector.
