@@ -64,7 +64,7 @@ def source():
 
 def change():
     call("POST", "/users", {"usernames": ["late-1", "late-2"]})
-    call("PATCH", "/users/person-7", {"admin": True})
+    call("PATCH", "/users/person-7", {"name": "person-sieben"})
     call("DELETE", "/users/person-100")
     call("DELETE", "/groups/team-1/users", {"users": ["person-1"]})
     call("POST", "/users/person-5/tokens", {"note": "later"})
@@ -75,7 +75,7 @@ def truth():
         return sqlite(WORK / "hub.db", columns, query)
 
     at = lambda column: f"replace({column}, ' ', 'T') || 'Z'"
-    members = "select '[' || coalesce(group_concat('\"' || name || '\"', ','), '') || ']' from (select u.name from users u join user_group_map m on m.user_id = u.id where m.group_id = g.id order by u.id)"
+    members = "select '[' || coalesce(group_concat('\"' || name || '\"', ', '), '') || ']' from (select u.name from users u join user_group_map m on m.user_id = u.id where m.group_id = g.id order by u.id)"
     return {
         "users": database("name admin created", f"select name, case admin when 1 then 'true' else 'false' end, {at('created')} from users"),
         "groups": database("name users", f"select name, ({members}) from groups g"),

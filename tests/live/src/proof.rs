@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use headwater_connectors::verify::LiveStream;
-
 use crate::project::Project;
-use crate::record;
+use crate::record::{self, LiveStream};
 use crate::software::Software;
 use crate::table::Table;
 
@@ -94,8 +92,8 @@ fn datasette() {
 }
 
 #[test]
-fn directus() {
-    prove("directus");
+fn jupyterhub() {
+    prove("jupyterhub");
 }
 
 #[test]
@@ -114,6 +112,16 @@ fn prefect() {
 }
 
 #[test]
+fn prometheus() {
+    prove("prometheus");
+}
+
+#[test]
 fn redmine() {
     prove("redmine");
+}
+
+#[test]
+fn request_tracker() {
+    prove("request-tracker");
 }
