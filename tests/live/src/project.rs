@@ -32,8 +32,9 @@ impl<'a> Project<'a> {
         let project = Self { software, variables, source };
         let folder = software.path("project");
         std::fs::create_dir_all(folder.join("connectors")).unwrap();
-        let manifest = manifest(project.connector());
-        std::fs::copy(&manifest, folder.join("connectors").join(manifest.file_name().unwrap())).unwrap();
+        let manifests = top().join("connectors/manifests");
+        let manifest = project.manifest();
+        std::fs::copy(manifests.join(manifest.file_name().unwrap()), manifest).unwrap();
         let text = json!({
             "headwater": 1,
             "sources": { SOURCE: project.source },
@@ -48,6 +49,11 @@ impl<'a> Project<'a> {
     /// The connector that is proved.
     pub(crate) fn connector(&self) -> &str {
         self.source["connector"].as_str().unwrap()
+    }
+
+    /// The manifest that is read: a copy, which nobody edits meanwhile.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.software.path("project/connectors").join(format!("{}.yaml", self.connector()))
     }
 
     /// The stream or template of the connector that a stream of the project is.
@@ -102,11 +108,6 @@ pub(crate) fn headwater(folder: &Path, variables: &[(String, String)], arguments
     let (printed, said) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "headwater {}: {}\n{printed}\n{said}", arguments.join(" "), ran.status);
     format!("{printed}{said}")
-}
-
-/// The checkout's manifest of a connector.
-pub(crate) fn manifest(connector: &str) -> PathBuf {
-    top().join("connectors/manifests").join(format!("{connector}.yaml"))
 }
 
 /// The top of the checkout.

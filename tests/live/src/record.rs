@@ -8,7 +8,7 @@ use chrono::{NaiveDate, Utc};
 use headwater_contract::Digest16;
 use serde::{Deserialize, Serialize};
 
-use crate::project::{Project, manifest, top};
+use crate::project::{Project, top};
 use crate::software::Software;
 
 /// What was proved of all connectors.
@@ -89,8 +89,8 @@ pub(crate) fn keep(project: &Project<'_>, software: &Software, streams: BTreeMap
     let lock = std::fs::File::create(std::env::temp_dir().join("headwater-live.lock")).unwrap();
     lock.lock().unwrap();
     let mut evidence: LiveEvidence = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
-    // The digest of the text is what the engine calls the manifest's own.
-    let manifest = Digest16::of(&fs_err::read(manifest(project.connector())).unwrap());
+    // The digest of the text that was read is what the engine calls the manifest's own.
+    let manifest = Digest16::of(&fs_err::read(project.manifest()).unwrap());
     let (software, proved_on) = (software.version.clone(), Utc::now().date_naive());
     let proved = LiveConnector { manifest, software, proved_on, streams };
     evidence.connectors.insert(project.connector().to_owned(), proved);
