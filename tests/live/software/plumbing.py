@@ -241,7 +241,7 @@ def http(method, path, body=None, headers=None, form=None, raw=None):
     for name, value in {**({"Content-Type": kind} if kind else {}), "Accept": "application/json", **(headers or {})}.items():
         request.add_header(name, value)
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             text = answer.read().decode()
     except urllib.error.HTTPError as error:
         raise Refused(f"{method} {path}: {error.code} {error.read()[:2000].decode(errors='replace')}") from error

@@ -29,7 +29,8 @@ pub(crate) struct Software {
     pub(crate) port: u16,
     folder: TempDir,
     server: Option<Child>,
-    shift: Cell<TimeDelta>,
+    /// What the moved clock showed when it was moved: a run right after another must find the same hour.
+    now: Cell<DateTime<Utc>>,
 }
 
 impl Software {
@@ -43,7 +44,7 @@ impl Software {
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut software =
-            Self { name, version: String::new(), port, folder, server: None, shift: Cell::default() };
+            Self { name, version: String::new(), port, folder, server: None, now: Cell::default() };
         let installed = software.drive("install").output().unwrap();
         if installed.status.code() == Some(CANNOT_INSTALL) {
             let why = String::from_utf8_lossy(&installed.stderr).into_owned();
@@ -69,14 +70,14 @@ impl Software {
     /// Lets the software and the binary believe that it is so many days ago.
     pub(crate) fn clock_at(&self, days_behind: i64) {
         let shift = -TimeDelta::days(days_behind);
-        self.shift.set(shift);
+        self.now.set(Utc::now() + shift);
         std::fs::write(self.path("clock"), shift.num_seconds().to_string()).unwrap();
         std::thread::sleep(CLOCK_IS_SEEN_AFTER);
     }
 
-    /// What the moved clock shows.
+    /// What the clock showed when it was moved last.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        Utc::now() + self.shift.get()
+        self.now.get()
     }
 
     /// A path in its folder.
