@@ -10,6 +10,7 @@ every_test() {
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::
   tests "retail" way retail::
+  tests "live" live datasette medusa prometheus ecommerce:: table::
   step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
@@ -27,6 +28,10 @@ powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find
   "$CARGO_TARGET_DIR/release/headwater" -C "$work" powerbi export --star retail --out "$work/pbip"
   tests/powerbi/prove.sh "$work/pbip"
   rm -rf "$work"
+}
+
+live() { # NAME...: software that connectors are run against; tests/live/run runs all of it
+  cargo test --release --workspace --test live --no-fail-fast -- --test-threads 2 "$@"
 }
 
 way() { # ARGUMENTS OF THE TEST BINARY: two at a time, each starts servers of its own

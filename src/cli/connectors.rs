@@ -52,6 +52,7 @@ fn list(desk: &Desk, library: &Library) -> Ended {
         values.push(json!({
             "name": info.name, "title": info.title, "docs": info.docs, "category": info.category, "auth": info.auth,
             "api_version": info.api_version, "evidence": known.standings, "described_on": known.described_on,
+            "live": known.live, "live_software": known.live_software,
             "not_published": known.not_published, "assumed": known.assumed, "from": from, "origin": info.origin,
             "streams": info.streams.iter().map(|stream| &stream.name).collect::<Vec<_>>(), "templates": info.templates,
         }));

@@ -9,7 +9,7 @@ use crate::connector::Connector;
 use crate::library::Library;
 use crate::lint::{Totals, lint};
 use crate::manifest::{ManifestError, StreamManifest};
-use crate::verify::{Counts, Evidence, Standing};
+use crate::verify::{Counts, Evidence, LiveEvidence, Standing};
 
 /// What a document without a date says of it.
 const UNDATED: &str = "undated";
@@ -37,6 +37,10 @@ pub struct Listed {
     pub assumed: usize,
     /// Facts that nobody wrote down yet, as `connectors lint` counts them.
     pub missing: usize,
+    /// The software and version on which it was proved, where it was; empty else.
+    pub live_software: String,
+    /// Streams and templates that were proved on it.
+    pub live: usize,
     /// How many streams are known how well, by standing.
     pub standings: BTreeMap<Standing, usize>,
 }
@@ -108,6 +112,12 @@ fn listed_as(connector: &Connector, streams: &[StreamManifest], evidence: &Evide
     if contradicted > 0 {
         summary.push_str(&format!("; {contradicted} facts contradicted"));
     }
+    let proved = LiveEvidence::embedded().of(connector);
+    let (live, live_software) = proved.map_or((0, String::new()), |live| (live.streams.len(), live.software.clone()));
+    if live > 0 {
+        let before = if summary.is_empty() { "" } else { "; " };
+        summary.push_str(&format!("{before}{live} live on {live_software}"));
+    }
     let templates = info.templates.len();
     let streams_text = match (info.streams.len(), templates) {
         (streams, 0) => streams.to_string(),
@@ -129,6 +139,8 @@ fn listed_as(connector: &Connector, streams: &[StreamManifest], evidence: &Evide
         not_published,
         assumed,
         missing: errors + missing_facts,
+        live_software,
+        live,
         standings,
     }
 }
@@ -147,13 +159,15 @@ fn write(
         "Generated from the manifests and `evidence.json`: `UPDATE=1 cargo test -p headwater-connectors generated`.\n\n",
     );
     text.push_str(&format!(
-        "{} connectors, {streams} streams: {} verified, {} cross-checked, {} documented, {} unverified. \
+        "{} connectors, {streams} streams: {} verified, {} cross-checked, {} documented, {} unverified; {} live on {} products. \
          {} facts are not published by their vendors and run on a cautious default; {} are assumed with a reason; {} are missing.\n\n",
         lines().count(),
         sum(Standing::Verified),
         sum(Standing::CrossChecked),
         sum(Standing::Documented),
         sum(Standing::Unverified),
+        lines().map(|line| line.live).sum::<usize>(),
+        lines().filter(|line| line.live > 0).count(),
         unknowns.0,
         unknowns.1,
         unknowns.2,
@@ -161,7 +175,8 @@ fn write(
     text.push_str(
         "*Verified*: path, method, record path, key, cursor and every parameter that is sent are found in the vendor's own published \
          description, and nothing is contradicted. *Cross-checked*: found in a description that others wrote or keep. *Documented*: written \
-         from the vendor's documentation, which is linked.\n",
+         from the vendor's documentation, which is linked. *Live*: also run against the real software (`tests/live`), where counts and \
+         checksums of what was loaded were those of the software's own store, after the first load and after changes.\n",
     );
     for (category, lines) in by_category {
         text.push_str(&format!("\n## {category}\n\n"));

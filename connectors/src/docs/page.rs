@@ -6,7 +6,7 @@ use super::words::{cell, fact, format, link, variant};
 use crate::connector::Connector;
 use crate::manifest::{DeletesManifest, Fact, ManifestError, StreamManifest};
 use crate::stream::Stream;
-use crate::verify::{Evidence, StreamEvidence, Verdict};
+use crate::verify::{Evidence, LiveEvidence, StreamEvidence, Verdict};
 
 /// Writes the Markdown page of a connector.
 ///
@@ -57,6 +57,7 @@ pub fn page(connector: &Connector) -> Result<String, ManifestError> {
         columns(plan, &mut text);
         text.push_str(&format!("\nEvidence: **{}**", stream.standing));
         proof(known, &mut text);
+        live(connector, &stream.name, &mut text);
     }
     templates(connector, &mut text);
     known_limits(connector, &mut text);
@@ -174,6 +175,20 @@ fn columns(plan: &Stream, text: &mut String) {
                 .join("`, `")
         ));
     }
+}
+
+/// What was loaded from the real software, where that was done.
+fn live(connector: &Connector, stream: &str, text: &mut String) {
+    let Some(proved) = LiveEvidence::embedded().of(connector) else { return };
+    let Some(rows) = proved.streams.get(stream) else { return };
+    text.push_str(&format!(
+        "\nLive: on {} ({}), {} rows at first and {} after changes were the same in the lake and in its own store, by {} columns.\n",
+        cell(&proved.software),
+        proved.proved_on,
+        rows.rows_first,
+        rows.rows_after,
+        rows.columns
+    ));
 }
 
 fn proof(known: Option<&StreamEvidence>, text: &mut String) {

@@ -9,6 +9,7 @@ mod drift;
 mod error;
 mod evidence;
 mod facts;
+mod live;
 mod path;
 mod report;
 mod request;
@@ -19,6 +20,7 @@ pub use error::VerifyError;
 #[cfg(test)]
 pub(crate) use evidence::description_file;
 pub use evidence::{ConnectorEvidence, Evidence, StreamEvidence, VerifiedAll, verify_all};
+pub use live::{LiveConnector, LiveEvidence, LiveStream};
 pub use report::{Counts, DocumentInfo, FactKind, FactReport, Standing, StreamReport, Verdict, VerifyReport};
 
 use crate::connector::Connector;

@@ -11,13 +11,14 @@ use serde_json::Value;
 use crate::repository::{Finding, hold, top};
 
 /// What each crate may know of the workspace. Tests may know more: they are not compiled into anything.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("headwater-contract", &[]),
     ("headwater-connectors", &["headwater-contract"]),
     ("headwater-quality", &["headwater-contract"]),
     ("headwater-catalog", &["headwater-contract"]),
     ("headwater-lake", &["headwater-contract", "headwater-quality", "headwater-catalog"]),
     ("headwater-house", &[]),
+    ("headwater-live", &[]),
 ];
 
 /// Crates that see everything: the product's root, and what measures it from outside.
