@@ -340,7 +340,8 @@ impl<'a> Convert<'a> {
         if !tree::is_true(retriever.get("ignore_stream_slicer_parameters_on_paginated_requests")) {
             return false;
         }
-        let Some(paginator) = component(retriever, "paginator").filter(|paginator| kind(paginator) == "DefaultPaginator")
+        let Some(paginator) =
+            component(retriever, "paginator").filter(|paginator| kind(paginator) == "DefaultPaginator")
         else {
             return false;
         };

@@ -90,6 +90,9 @@ pub(super) fn fill(
     let has = steps.each_ref().map(Option::is_some);
     all.extend(steps.into_iter().flatten());
     all.push(downloaded);
+    if all.iter().rev().skip(1).any(|request| request.url_field.is_some()) {
+        return Err("a request about an export whose whole address an answer says".to_owned());
+    }
     let base = one_base(&mut all, whole.is_some())?;
     let downloaded = all.pop().unwrap_or_default();
     if whole.is_none() && convert.auth_of(download, &downloaded) != made.auth {

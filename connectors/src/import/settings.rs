@@ -45,7 +45,7 @@ pub(super) struct Settings {
 impl Settings {
     /// The settings that a `spec` declares.
     pub(super) fn of(spec: Option<&Value>) -> Self {
-        let schema = spec.and_then(|spec| tree::component(spec, "connection_specification"));
+        let schema = spec.and_then(|spec| component(spec, "connection_specification"));
         let mut settings = Self { has_spec: schema.is_some(), ..Self::default() };
         if let Some(schema) = schema {
             settings.take(schema, &[], true);

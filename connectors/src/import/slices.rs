@@ -154,7 +154,8 @@ fn union(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut 
                 substream(convert, inner, depth, &mut own)?;
                 let Some(Value::Object(mut parent)) = own.parent else { return Err("a union of nothing".to_owned()) };
                 let fields = parent.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
-                let ([(_, place)], true) = (fields.iter().collect::<Vec<_>>().as_slice(), own.slices.is_empty()) else {
+                let mut places = fields.values();
+                let (Some(place), None, true) = (places.next(), places.next(), own.slices.is_empty()) else {
                     return Err("a union of partitions with fields or slices of their own".to_owned());
                 };
                 parent.insert("fields".to_owned(), json!({ name.clone(): place }));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::convert::Convert;
-use super::expression::{Names, duration, pattern};
+use super::expression::{Names, pattern};
 use super::jinja::{self, Ast, Piece};
 use super::lengths::{self, Length};
 use super::request::{Request, Target};

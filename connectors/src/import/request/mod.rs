@@ -79,11 +79,8 @@ impl Request {
     /// Puts a value that requests know by a name where it goes; a condition leaves it out of some.
     pub(super) fn place(&mut self, target: &Target, name: &str, condition: Option<&str>) {
         let code = condition.map_or_else(|| Code::of_name(name), |condition| Code::under(name, condition));
-        let value = if condition.is_some() {
-            json!({ "expression": code.text })
-        } else {
-            Value::from(format!("{{{name}}}"))
-        };
+        let value =
+            if condition.is_some() { json!({ "expression": code.text }) } else { Value::from(format!("{{{name}}}")) };
         match target {
             Target::Query(key) => drop(self.params.insert(key.clone(), value)),
             Target::Header(key) => drop(self.headers.insert(key.clone(), value)),
@@ -457,7 +454,8 @@ fn spells_literal(pieces: &[Piece]) -> bool {
     match pieces {
         [Piece::Expression(Ast::Filter(_, name, ..))] => name == "tojson",
         [Piece::Text(first), .., Piece::Text(last)] => {
-            let ends = |open: char, close: char| first.trim_start().starts_with(open) && last.trim_end().ends_with(close);
+            let ends =
+                |open: char, close: char| first.trim_start().starts_with(open) && last.trim_end().ends_with(close);
             ends('\'', '\'') || ends('"', '"') || ends('[', ']')
         }
         _ => false,
