@@ -246,6 +246,17 @@ impl Connector {
                 ));
             }
         }
+        for counted in stream.window.iter().flat_map(|window| window.by_settings.all()) {
+            let known = self.manifest.settings.get(&counted.setting);
+            if known.is_none_or(|setting| setting.setting_type != SettingType::Number) {
+                let reason = format!("`{}` is no number setting", counted.setting);
+                return Err(blame.incomplete(
+                    "window.by_settings",
+                    reason,
+                    "declare it under `settings` with `type: number`",
+                ));
+            }
+        }
         let is_slice = |name: &str| stream.slices.as_ref().is_some_and(|slices| slices.has_name(name));
         // Names that come from parents are checked when all streams are known.
         for name in stream.request.path.names().filter(|_| stream.parent.is_none() && stream.job.is_none()) {

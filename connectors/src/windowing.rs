@@ -29,7 +29,8 @@ pub fn sent_bounds(range: TimeRange, request: &WindowRequest, granularity: Span)
     // Where the field is finer than a millisecond, the whole bound is asked for and what is too much is cut.
     let least = step.max(TimeDelta::milliseconds(1));
     let from = if request.from_is_exclusive { range.from() - least } else { range.from() };
-    let until = if request.until_is_inclusive { range.until() - step } else { range.until() };
+    let until_step = request.until_step_micros.map_or(step, |micros| TimeDelta::microseconds(i64::from(micros)));
+    let until = if request.until_is_inclusive { range.until() - until_step } else { range.until() };
     (from, until)
 }
 
@@ -56,6 +57,7 @@ mod tests {
             from: "since".into(),
             until: None,
             until_is_inclusive,
+            until_step_micros: None,
             from_is_exclusive,
             length: None,
             calendar: None,
@@ -66,6 +68,9 @@ mod tests {
         assert_eq!(sent(true, true), (at("2024-02-29T23:59:59Z"), at("2024-03-01T23:59:59Z")));
         let finest = sent_bounds(range, &request(true, true), Span::ZERO);
         assert_eq!(finest, (at("2024-02-29T23:59:59.999Z"), range.until()));
+        let request = WindowRequest { until_step_micros: Some(1), ..request(true, false) };
+        let finer = sent_bounds(range, &request, Span::seconds(1));
+        assert_eq!(finer, (range.from(), at("2024-03-01T23:59:59.999999Z")));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct CsvDialect {
     pub comment: Mark,
     /// Unquoted texts that mean null, beside the empty one.
     pub nulls: Vec<String>,
+    /// Whether an empty cell is an empty text; it is null when absent.
+    pub empty_is_text: bool,
     /// Whether spaces around cells are dropped.
     pub trim: bool,
     /// What becomes of a row that has more or fewer cells than the header; it goes to quarantine when absent.
@@ -64,6 +66,7 @@ impl Default for CsvDialect {
             footer_lines: 0,
             comment: Mark(None),
             nulls: Vec::new(),
+            empty_is_text: false,
             trim: false,
             ragged: Ragged::default(),
             may_be_empty: false,
@@ -472,7 +475,10 @@ impl CsvSplitter {
     }
 
     fn write_cell(&self, cell: Option<(&[u8], bool)>, out: &mut Vec<u8>) {
-        let is_null = |text: &[u8]| text.is_empty() || self.dialect.nulls.iter().any(|null| null.as_bytes() == text);
+        let is_null = |text: &[u8]| {
+            (text.is_empty() && !self.dialect.empty_is_text)
+                || self.dialect.nulls.iter().any(|null| null.as_bytes() == text)
+        };
         match cell {
             None => out.extend_from_slice(b"null"),
             Some((text, false)) if is_null(text) => out.extend_from_slice(b"null"),

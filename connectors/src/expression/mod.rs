@@ -12,6 +12,7 @@ mod template;
 
 pub(crate) use functions::{regex, snake};
 pub(crate) use python::literal_of as literal;
+pub(crate) use python::text as python_text;
 pub use record::RecordExpression;
 pub use scalar::{Scalar, Scope};
 pub use template::Template;

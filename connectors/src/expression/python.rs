@@ -11,7 +11,7 @@ use minijinja::value::ValueKind;
 const NESTING_MAX: usize = 32;
 
 /// A value as a template writes it; nothing for what is not there.
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value.kind() {
         ValueKind::Undefined => String::new(),
         ValueKind::String => value.as_str().unwrap_or_default().to_owned(),

@@ -21,6 +21,7 @@ pub(super) fn auth(convert: &mut Convert<'_>, node: Option<&Value>) -> Option<Va
         "LegacySessionTokenAuthenticator" => legacy_session(convert, node),
         "JwtAuthenticator" => jwt(convert, node),
         "SelectiveAuthenticator" => selective(convert, node),
+        "RateLimitedMultipleTokenAuthenticator" => several(convert, node),
         other => {
             convert.custom(node, other, "a way in");
             None
@@ -108,6 +109,13 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
                 return alternatives(convert, &either);
             }
         }
+        // Blanks around a credential are never meant.
+        Ast::Call(called, arguments, _)
+            if arguments.is_empty() && matches!(called.as_ref(), Ast::Attribute(_, method) if method == "strip") =>
+        {
+            let Ast::Attribute(of, _) = called.as_ref() else { return None };
+            return alternatives(convert, of);
+        }
         Ast::Call(called, arguments, by_name) if by_name.is_empty() => {
             if let (Ast::Attribute(of, method), [key, default]) = (called.as_ref(), arguments.as_slice())
                 && method == "get"
@@ -144,6 +152,27 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
     Some(vec![convert.settings.find(&texts).name.clone()])
 }
 
+/// User and password that a template itself puts together for `Authorization: Basic`.
+pub(super) fn basic_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
+    let [Piece::Text(before), Piece::Expression(Ast::Filter(of, filter, ..))] = pieces else { return None };
+    if before.trim() != "Basic" || filter != "base64encode" {
+        return None;
+    }
+    let flat = super::lengths::flat(&[Piece::Expression(of.as_ref().clone())]);
+    let colon = flat.iter().position(|piece| matches!(piece, Piece::Text(text) if text.contains(':')))?;
+    let Some(Piece::Text(text)) = flat.get(colon) else { return None };
+    let (left, right) = text.split_once(':')?;
+    let part = |text: &str| (!text.is_empty()).then(|| Piece::Text(text.to_owned()));
+    let user: Vec<Piece> = flat.iter().take(colon).cloned().chain(part(left)).collect();
+    let password: Vec<Piece> = part(right).into_iter().chain(flat.iter().skip(colon + 1).cloned()).collect();
+    let mut fields = Map::new();
+    fields.insert("user".to_owned(), pieces_words(convert, &user)?);
+    if !password.is_empty() {
+        fields.insert("password".to_owned(), pieces_words(convert, &password)?);
+    }
+    Some(json!({ "basic": fields }))
+}
+
 fn basic(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
     let mut fields = Map::new();
     fields.insert("user".to_owned(), words(convert, node, "username")?);
@@ -170,6 +199,13 @@ fn api_key(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
         Some(option) => convert.target(option, &json!({ "http_method": "POST" }))?,
         None => Target::Header(convert.constant_text(node, "header").filter(|name| !name.is_empty())?),
     };
+    if matches!(&target, Target::Header(name) if name.eq_ignore_ascii_case("authorization"))
+        && let Some(template) = node.get("api_token").and_then(Value::as_str)
+        && let Ok(pieces) = convert.pieces(node, &Names::default(), template)
+        && let Some(basic) = basic_words(convert, &pieces)
+    {
+        return Some(basic);
+    }
     let value = words(convert, node, "api_token")?;
     Some(placed(&target, value))
 }
@@ -557,6 +593,22 @@ fn selective(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
         setting.help = format!("{}: one of {known}", setting.help);
     }
     Some(json!({ "choose": { "by": by, "among": among } }))
+}
+
+/// Several tokens of which one rests when its quota is spent.
+fn several(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
+    let from = secret(convert, node, "tokens")?;
+    convert.notes.approximated(node, "several tokens: what each may still ask is learned from answers, not asked for");
+    let header = convert.constant_text(node, "header").filter(|name| !name.is_empty());
+    let header = header.unwrap_or_else(|| "Authorization".to_owned());
+    let prefix = convert.constant_text(node, "auth_method").filter(|word| !word.is_empty());
+    let prefix = prefix.unwrap_or_else(|| "Bearer".to_owned());
+    let send = if header == "Authorization" && prefix == "Bearer" {
+        json!({ "bearer": "token" })
+    } else {
+        json!({ "header": { "name": header, "value": "token", "prefix": format!("{prefix} ") } })
+    };
+    Some(json!({ "tokens": { "from": from, "send": send } }))
 }
 
 /// Every text in a way in that may be the name of a setting, in braces or bare.

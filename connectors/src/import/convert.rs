@@ -13,7 +13,7 @@ use super::slices::Routing;
 use super::tree::{self, component, kind, text};
 use super::window::{self, Windowing};
 use super::write::remarked;
-use super::{auth, errors, paging, request, shape, slices};
+use super::{auth, errors, fields, job, paging, request, shape, slices};
 use crate::draft::{free, snake};
 
 /// Our names for the bounds of a window in requests.
@@ -130,11 +130,11 @@ impl<'a> Convert<'a> {
                 }
             }
             "StateDelegatingStream" => {
-                self.notes.approximated(
-                    stream,
-                    "a stream that begins as another one: its incremental form is read from the start",
-                );
-                if let Some(inner) = component(stream, "incremental_stream") {
+                if let Some(inner) = component(stream, "full_refresh_stream") {
+                    self.notes.converted(
+                        inner,
+                        "a stream that is another one once it knows where it stands: windows are always asked for as in its first run",
+                    );
                     self.list(inner, when);
                 }
             }
@@ -201,6 +201,7 @@ impl<'a> Convert<'a> {
         if depth >= DEPTH_MAX {
             return Err("too many parents stand above one another".to_owned());
         }
+        let stream = component(stream, "full_refresh_stream").unwrap_or(stream);
         let original = self.original_name(stream);
         // A parent in the original's own list is converted first.
         let top = if self.begun.contains(&original) { None } else { self.top(&original).ok() };
@@ -260,7 +261,11 @@ impl<'a> Convert<'a> {
     }
 
     fn fill(&mut self, stream: &Value, depth: usize, made: &mut Made) -> Result<(), String> {
-        let (retriever, requester) = self.known_parts(stream)?;
+        let retriever = self.known_retriever(stream)?;
+        if kind(retriever) == "AsyncRetriever" {
+            return job::fill(self, stream, retriever, depth, made);
+        }
+        let requester = self.known_requester(retriever)?;
         made.routing = slices::routing(self, retriever, depth)?;
         let selector = component(retriever, "record_selector").cloned().unwrap_or(Value::Null);
         let mut names = Names {
@@ -269,19 +274,26 @@ impl<'a> Convert<'a> {
             records: self.records_path(&selector),
             ..Names::default()
         };
+        names.first_only = self.is_first_only(stream, retriever);
         let sync = component(stream, "incremental_sync");
-        let mut windowing = self.window(stream, sync, requester, &mut names);
-        if paging::names_token(requester) {
+        let windowing = self.window(stream, sync, requester, &mut names);
+        if names.first_only || paging::names_token(requester) {
             names.token = Some(TOKEN.to_owned());
         }
+        let asked_for = fields::asked_for(self, requester, &mut names);
         let mut request = request::request(self, requester, &names);
-        made.routing.inject(self, requester, &mut request);
-        if let Some(windowing) = &mut windowing {
-            windowing.inject(&mut request);
+        let is_first = format!("{TOKEN} == ''");
+        let condition = names.first_only.then_some(is_first.as_str());
+        made.routing.inject(self, requester, condition, &mut request);
+        if let Some(windowing) = &windowing {
+            windowing.inject(condition, &mut request);
         }
-        let paging = paging::paging(self, retriever, requester, &names);
+        let mut paging = paging::paging(self, retriever, requester, &names);
         if paging.needs_form {
             request.form.get_or_insert_default();
+        }
+        if let Some(target) = paging.named_token.take() {
+            request.place(&target, TOKEN, Some(&format!("{TOKEN} != ''")));
         }
         if let Some(value) = paging.nameless.last() {
             request.params.insert(String::new(), value.clone());
@@ -301,54 +313,95 @@ impl<'a> Convert<'a> {
         }
         self.write_slices(&request, made);
         self.write_records(retriever, &selector, made)?;
-        let steps = shape::steps(self, stream, &selector, &names);
-        self.normalise(&selector);
+        let mut steps = shape::steps(self, stream, &selector, &names);
+        steps.extend(shape::fit(self, &selector, stream));
         if !steps.is_empty() {
             made.fields.insert("shape".to_owned(), steps.into());
         }
-        if let Some(pagination) = paging.pagination {
-            let is_counted = pagination.get("page_number").is_some() || pagination.get("offset").is_some();
-            made.fields.insert("pagination".to_owned(), pagination);
-            if let Some(size) = paging.page_size {
-                made.fields.insert("page_size".to_owned(), size);
-            }
-            if is_counted {
-                made.fields.insert(
-                    "best_effort".to_owned(),
-                    "pages of a list that changes while it is read can lose rows".into(),
-                );
-            }
-        } else if let Some(size) = paging.page_size {
-            made.fields.insert("page_size".to_owned(), size);
+        if let Some(asked_for) = asked_for {
+            let fields = fields::fields(self, stream, &asked_for, depth)?;
+            made.fields.insert("fields".to_owned(), fields);
         }
+        self.ignored(retriever);
+        Self::write_paging(paging, made);
         self.write_rows(stream, windowing.as_ref(), made);
         Ok(())
     }
 
-    /// The retriever and requester of a stream, where both are of kinds that we know.
-    fn known_parts<'s>(&mut self, stream: &'s Value) -> Result<(&'s Value, &'s Value), String> {
+    /// What a retriever asks for that nothing here does.
+    fn ignored(&mut self, retriever: &Value) {
+        if component(retriever, "pagination_reset").is_some() {
+            self.notes.impossible(retriever, "pages that begin anew from the last record after a number of them");
+        }
+    }
+
+    /// Whether what slices put into requests goes into that of their first page alone.
+    fn is_first_only(&mut self, stream: &Value, retriever: &Value) -> bool {
+        if !tree::is_true(retriever.get("ignore_stream_slicer_parameters_on_paginated_requests")) {
+            return false;
+        }
+        let Some(paginator) =
+            component(retriever, "paginator").filter(|paginator| kind(paginator) == "DefaultPaginator")
+        else {
+            return false;
+        };
+        let has_slices = retriever.get("partition_router").is_some() || component(stream, "incremental_sync").is_some();
+        let is_by_path = component(paginator, "page_token_option").is_some_and(|option| kind(option) == "RequestPath");
+        if has_slices && is_by_path {
+            self.notes.approximated(retriever, "later pages are asked for with the parameters of the slice, too");
+        }
+        has_slices && !is_by_path
+    }
+
+    /// How pages are asked for.
+    pub(super) fn write_paging(paging: paging::Paging, made: &mut Made) {
+        let is_counted = paging
+            .pagination
+            .as_ref()
+            .is_some_and(|pagination| pagination.get("page_number").is_some() || pagination.get("offset").is_some());
+        if let Some(pagination) = paging.pagination {
+            made.fields.insert("pagination".to_owned(), pagination);
+        }
+        if let Some(size) = paging.page_size {
+            made.fields.insert("page_size".to_owned(), size);
+        }
+        if is_counted {
+            let why = "pages of a list that changes while it is read can lose rows";
+            made.fields.insert("best_effort".to_owned(), why.into());
+        }
+    }
+
+    /// The retriever of a stream, where both are of kinds that we know.
+    fn known_retriever<'s>(&mut self, stream: &'s Value) -> Result<&'s Value, String> {
         if !matches!(kind(stream), "DeclarativeStream" | "") {
             self.custom(stream, kind(stream), "a stream");
             return Err(String::new());
         }
         let retriever = component(stream, "retriever").ok_or("a stream without a retriever")?;
-        if kind(retriever) == "AsyncRetriever" {
-            return Err("an export that is ordered, awaited and downloaded".to_owned());
-        }
-        if !matches!(kind(retriever), "SimpleRetriever" | "") {
+        if !matches!(kind(retriever), "SimpleRetriever" | "AsyncRetriever" | "")
+            || retriever.get("class_name").is_some()
+        {
             self.custom(retriever, kind(retriever), "a retriever");
             return Err(String::new());
         }
+        if component(stream, "file_uploader").is_some() {
+            return Err("files that are downloaded beside their records".to_owned());
+        }
+        Ok(retriever)
+    }
+
+    /// The requester of a retriever, where it is of a kind that we know.
+    fn known_requester<'s>(&mut self, retriever: &'s Value) -> Result<&'s Value, String> {
         let requester = component(retriever, "requester").ok_or("a stream without a requester")?;
         if !matches!(kind(requester), "HttpRequester" | "") || requester.get("class_name").is_some() {
             self.custom(requester, kind(requester), "a requester");
             return Err(String::new());
         }
-        Ok((retriever, requester))
+        Ok(requester)
     }
 
     /// The window of a stream, where it has one.
-    fn window(
+    pub(super) fn window(
         &mut self,
         stream: &Value,
         sync: Option<&Value>,
@@ -362,7 +415,8 @@ impl<'a> Convert<'a> {
             }
             return None;
         }
-        let cursor = window::look(self, stream, sync);
+        let mut cursor = window::look(self, stream, sync);
+        cursor.is_named |= cursor.is_used && names.first_only;
         let feed = window::feed(sync);
         if !cursor.is_used && feed.is_none() {
             self.notes
@@ -433,96 +487,6 @@ impl<'a> Convert<'a> {
         }
     }
 
-    fn records_path(&mut self, selector: &Value) -> Vec<String> {
-        let extractor = component(selector, "extractor");
-        extractor.and_then(|extractor| shape::texts(self, extractor, extractor.get("field_path"))).unwrap_or_default()
-    }
-
-    /// Where records stand, and how bodies are read.
-    pub(super) fn write_records(&mut self, retriever: &Value, selector: &Value, made: &mut Made) -> Result<(), String> {
-        let extractor = component(selector, "extractor");
-        if let Some(extractor) = extractor
-            && (!matches!(kind(extractor), "DpathExtractor" | "") || extractor.get("class_name").is_some())
-        {
-            self.custom(extractor, kind(extractor), "a way to find records");
-            return Err(String::new());
-        }
-        let path = match extractor.map(|extractor| (extractor, extractor.get("field_path"))) {
-            Some((extractor, Some(path))) => {
-                shape::texts(self, extractor, Some(path)).ok_or("the place of records is worked out")?
-            }
-            _ => Vec::new(),
-        };
-        let decoder =
-            component(retriever, "decoder").or_else(|| extractor.and_then(|extractor| component(extractor, "decoder")));
-        let decoding = decoder.map(|decoder| self.decoding(decoder)).transpose()?.flatten();
-        let has_path =
-            decoding.as_ref().is_none_or(|steps| steps.last().is_some_and(|last| *last == "json" || *last == "xml"));
-        if has_path {
-            made.fields.insert("records".to_owned(), json!({ "found": shape::pointer(&path) }));
-        } else if !path.is_empty() {
-            return Err("records within lines or rows".to_owned());
-        }
-        if let Some(mut steps) = decoding.filter(|steps| *steps != ["json"]) {
-            let written = if steps.len() == 1 { steps.remove(0) } else { Value::Array(steps) };
-            made.fields.insert("decoding".to_owned(), written);
-        }
-        Ok(())
-    }
-
-    /// What is undone first, and the format.
-    fn decoding(&mut self, decoder: &Value) -> Result<Option<Vec<Value>>, String> {
-        let inner = |convert: &mut Self, wrapping: Value| -> Result<Option<Vec<Value>>, String> {
-            let below = component(decoder, "decoder").or_else(|| component(decoder, "parser"));
-            let mut steps = vec![wrapping];
-            let below = below.map(|below| convert.decoding(below)).transpose()?.flatten();
-            steps.extend(below.unwrap_or_else(|| vec!["json".into()]));
-            Ok(Some(steps))
-        };
-        Ok(Some(match kind(decoder) {
-            "JsonDecoder" | "JsonParser" | "" => vec!["json".into()],
-            "JsonlDecoder" | "JsonLineParser" => vec!["json_lines".into()],
-            "IterableDecoder" => vec![json!({ "lines": { "wrap_as": "record" } })],
-            "XmlDecoder" => vec!["xml".into()],
-            "CsvDecoder" | "CsvParser" => {
-                let delimiter = self.constant_text(decoder, "delimiter").unwrap_or_else(|| ",".to_owned());
-                let delimiter = if delimiter == "\\t" { "\t".to_owned() } else { delimiter };
-                let csv: Value =
-                    if delimiter == "," { "csv".into() } else { json!({ "csv": { "delimiter": delimiter } }) };
-                let charset = text(decoder.get("encoding")).to_ascii_lowercase();
-                if charset.is_empty() || charset.starts_with("utf-8") || charset == "utf8" {
-                    vec![csv]
-                } else {
-                    vec![json!({ "charset": charset }), csv]
-                }
-            }
-            "GzipDecoder" | "GzipParser" => return inner(self, "gzip".into()),
-            "ZipfileDecoder" => return inner(self, "zip".into()),
-            "CompositeRawDecoder" => {
-                let parser = component(decoder, "parser").ok_or("a decoder without a parser")?;
-                return self.decoding(parser);
-            }
-            other => {
-                self.custom(decoder, other, "a decoder");
-                return Err(String::new());
-            }
-        }))
-    }
-
-    /// Values that are made to fit the schema.
-    fn normalise(&mut self, selector: &Value) {
-        match selector.get("schema_normalization") {
-            Some(Value::String(kind)) if kind == "Default" => {
-                self.notes.approximated(
-                    selector,
-                    "values are made to fit their columns when they land, and not in the record",
-                );
-            }
-            Some(node @ Value::Object(_)) => self.custom(node, kind(node), "a normalisation"),
-            _ => {}
-        }
-    }
-
     /// What rows are: key, kind, window and columns.
     pub(super) fn write_rows(&mut self, stream: &Value, windowing: Option<&Windowing>, made: &mut Made) {
         let mut key = columns::key(stream.get("primary_key"));
@@ -537,8 +501,18 @@ impl<'a> Convert<'a> {
         }
         if let Some(windowing) = windowing {
             made.fields.insert("start".to_owned(), windowing.start.clone());
-            made.fields.insert("kind".to_owned(), if key.is_empty() { "events" } else { "mutable" }.into());
+            if let Some(end) = &windowing.end {
+                made.fields.insert("end".to_owned(), end.clone());
+                if windowing.end_is_inclusive {
+                    made.fields.insert("end_is_inclusive".to_owned(), true.into());
+                }
+            }
+            let kind = windowing.kind(!key.is_empty());
+            made.fields.insert("kind".to_owned(), kind.into());
             made.fields.insert("window".to_owned(), Value::Object(windowing.window.clone()));
+            if let Some((rule, reason)) = windowing.waiver(kind) {
+                made.fields.insert("waive".to_owned(), json!({ rule: reason }));
+            }
         } else {
             made.fields.insert("kind".to_owned(), "snapshot".into());
             made.fields.insert("every".to_owned(), "1 day".into());

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::convert::Convert;
 use super::expression::{Names, Place};
+use super::jinja::Piece;
 use super::tree::{component, kind, text};
 
 /// The rules of a requester.
@@ -160,12 +161,32 @@ fn wait(convert: &mut Convert<'_>, handler: &Value) -> Option<Value> {
             }
             json!({ "header": wait })
         }
+        "WaitTimeFromResponse" => {
+            let place = convert
+                .pieces(strategy, &Names::default(), text(strategy.get("wait_time_in_seconds")))
+                .ok()
+                .and_then(|pieces| response_place(&pieces));
+            let Some(place) = place else {
+                convert.notes.approximated(strategy, "a wait that is worked out of the answer: it grows with each try");
+                return None;
+            };
+            json!({ "field": { "at": place, "format": "seconds_from_now" } })
+        }
         other => {
             convert.custom(strategy, other, "a way to wait");
             return None;
         }
     };
     Some(made)
+}
+
+/// Where in the answer a template looks.
+fn response_place(pieces: &[Piece]) -> Option<String> {
+    let [Piece::Expression(ast)] = pieces else { return None };
+    let path = ast.path()?;
+    let (root, rest) = path.split_first()?;
+    let parts: Vec<String> = rest.iter().map(super::settings::plain_text).collect();
+    (*root == "response" && !parts.is_empty()).then(|| super::shape::pointer(&parts))
 }
 
 fn put_pattern(wait: &mut Value, pattern: &str) {

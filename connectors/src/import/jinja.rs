@@ -1,7 +1,7 @@
 //! The template language of low-code manifests, read into a tree: only what stands in texts there, and no more.
 //!
-//! A template is texts and expressions in a row. `if` blocks become conditional expressions and `set` puts a value in place of a name;
-//! loops have no counterpart and are refused.
+//! A template is texts and expressions in a row. `if` blocks become conditional expressions, `set` puts a value in place of a name, and a
+//! loop that writes elements between texts is a list that is joined; other loops are refused.
 
 mod lexer;
 mod parser;
@@ -101,6 +101,47 @@ impl Ast {
                 Some(path)
             }
             _ => None,
+        }
+    }
+
+    /// The same with everything within for which `of` gives something put in its place.
+    pub(super) fn replaced(&self, of: &dyn Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(found) = of(self) {
+            return found;
+        }
+        let one = |ast: &Self| Box::new(ast.replaced(of));
+        let all = |asts: &[Self]| asts.iter().map(|ast| ast.replaced(of)).collect::<Vec<_>>();
+        let by_name = |named: &[(String, Self)]| {
+            named.iter().map(|(name, value)| (name.clone(), value.replaced(of))).collect::<Vec<_>>()
+        };
+        let some = |ast: &Option<Box<Self>>| ast.as_deref().map(one);
+        match self {
+            Self::Constant(_) | Self::Name(_) => self.clone(),
+            Self::List(items) => Self::List(all(items)),
+            Self::Map(pairs) => {
+                Self::Map(pairs.iter().map(|(key, value)| (key.replaced(of), value.replaced(of))).collect())
+            }
+            Self::Attribute(inner, name) => Self::Attribute(one(inner), name.clone()),
+            Self::Item(inner, key) => Self::Item(one(inner), one(key)),
+            Self::Slice(inner, from, until) => Self::Slice(one(inner), some(from), some(until)),
+            Self::Call(called, arguments, named) => Self::Call(one(called), all(arguments), by_name(named)),
+            Self::Filter(inner, name, arguments, named) => {
+                Self::Filter(one(inner), name.clone(), all(arguments), by_name(named))
+            }
+            Self::Test(inner, name, arguments) => Self::Test(one(inner), name.clone(), all(arguments)),
+            Self::Not(inner) => Self::Not(one(inner)),
+            Self::Negative(inner) => Self::Negative(one(inner)),
+            Self::Binary(sign, left, right) => Self::Binary(sign, one(left), one(right)),
+            Self::If(then, condition, otherwise) => Self::If(one(then), one(condition), some(otherwise)),
+            Self::Joined(pieces) => Self::Joined(
+                pieces
+                    .iter()
+                    .map(|piece| match piece {
+                        Piece::Text(text) => Piece::Text(text.clone()),
+                        Piece::Expression(inner) => Piece::Expression(inner.replaced(of)),
+                    })
+                    .collect(),
+            ),
         }
     }
 

@@ -12,9 +12,14 @@
 mod auth;
 mod columns;
 mod convert;
+mod decoding;
+mod dynamic;
 mod errors;
 mod expression;
+mod fields;
 mod jinja;
+mod job;
+mod lengths;
 mod paging;
 mod report;
 mod request;
@@ -124,10 +129,11 @@ impl Explain for ImportError {
 ///
 /// [`ImportError`] when the file is no manifest, or nothing of it can be converted. What can't be converted of the rest is in the report.
 pub fn import_airbyte(text: &str, origin: &str, name: Option<&str>) -> Result<Import, ImportError> {
-    let root = tree::read(text, origin)?;
+    let mut root = tree::read(text, origin)?;
+    dynamic::written_out(&mut root);
     let mut convert = Convert::new(&root);
     for dynamic in root.get("dynamic_streams").and_then(Value::as_array).into_iter().flatten() {
-        convert.notes.impossible(dynamic, "streams that are made while the source runs");
+        convert.notes.impossible(dynamic, tree::text(dynamic.get("$reason")));
     }
     convert.all();
     let limits = errors::limits(&mut convert, tree::component(&root, "api_budget"));

@@ -20,6 +20,8 @@ pub(super) struct Paging {
     pub(super) nameless: Vec<Value>,
     /// The form must be there, even if nothing else stands in it.
     pub(super) needs_form: bool,
+    /// Where the token goes that requests know by a name, beside the places where templates put it.
+    pub(super) named_token: Option<Target>,
 }
 
 /// How many records make a full page.
@@ -91,6 +93,9 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
         (None, Some(target)) => Some(target.slot()),
         (None, None) => None,
     };
+    if names.token.is_some() {
+        paging.named_token = token.clone().filter(|target| !matches!(target, Target::Named(_)));
+    }
     let is_typed = names.token.is_some() || matches!(token, Some(Target::Json(_)));
     paging.pagination = match kind(strategy) {
         "PageIncrement" => counted(convert, strategy, slot, is_typed, &size, is_sent, true),
@@ -105,7 +110,7 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
 }
 
 /// What stands for the page that says a vendor's number, which a low-code manifest does not know.
-const SOURCE: &str = "the imported manifest";
+pub(super) const SOURCE: &str = "the imported manifest";
 
 fn size(convert: &mut Convert<'_>, strategy: &Value, names: &Names) -> Size {
     let none = Size { number: None, of_page: None, template: None };

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::tree::{self, text};
+use super::jinja::{self, Ast, Piece};
+use super::tree::{self, component, kind, text};
 use crate::manifest::SettingType;
 
 /// Names that the engine itself puts into scope.
@@ -37,17 +38,98 @@ pub(super) struct Settings {
     has_spec: bool,
     /// What stands for a setting that is not there.
     nobodys: Setting,
+    /// What the original works out of its settings before anything else, by where it puts it.
+    derived: Vec<(Vec<String>, Ast)>,
 }
 
 impl Settings {
     /// The settings that a `spec` declares.
     pub(super) fn of(spec: Option<&Value>) -> Self {
-        let schema = spec.and_then(|spec| tree::component(spec, "connection_specification"));
+        let schema = spec.and_then(|spec| component(spec, "connection_specification"));
         let mut settings = Self { has_spec: schema.is_some(), ..Self::default() };
         if let Some(schema) = schema {
             settings.take(schema, &[], true);
         }
+        if let Some(rules) = spec.and_then(|spec| component(spec, "config_normalization_rules")) {
+            settings.derive(rules);
+        }
         settings
+    }
+
+    /// Takes what rules put beside the settings; what they do to settings of older versions changes nothing.
+    fn derive(&mut self, rules: &Value) {
+        let list = |node: &Value, key: &str| -> Vec<Value> {
+            node.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+        };
+        let migrations = list(rules, "config_migrations");
+        let steps = migrations.iter().flat_map(|migration| list(migration, "transformations"));
+        for step in steps.chain(list(rules, "transformations")).collect::<Vec<_>>() {
+            match kind(&step) {
+                "ConfigAddFields" => {
+                    let condition = one(text(step.get("condition")));
+                    for field in list(&step, "fields") {
+                        self.derive_field(&field, condition.as_ref());
+                    }
+                }
+                "ConfigRemapField" => {
+                    let path: Vec<String> = list(&step, "field_path").iter().map(plain_text).collect();
+                    let of = of_path(&path);
+                    let mut made = of.clone();
+                    for (old, new) in step.get("map").into_iter().flat_map(tree::fields) {
+                        let is_it =
+                            Ast::Binary("==", Box::new(of.clone()), Box::new(Ast::Constant(old.as_str().into())));
+                        made = Ast::If(Box::new(Ast::Constant(new.clone())), Box::new(is_it), Some(Box::new(made)));
+                    }
+                    self.derived.push((path, made));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn derive_field(&mut self, field: &Value, condition: Option<&Ast>) {
+        let path =
+            field.get("path").and_then(Value::as_array).into_iter().flatten().map(plain_text).collect::<Vec<_>>();
+        let value = match field.get("value") {
+            Some(Value::String(template)) => one(template),
+            Some(value) => Some(Ast::Constant(tree::plain(value))),
+            None => None,
+        };
+        let (Some(value), false) = (value, path.is_empty()) else { return };
+        let is_known = self.is_declared(&path) || self.has_below(&path);
+        let made = match (condition, is_known) {
+            (Some(condition), _) => {
+                Ast::If(Box::new(value), Box::new(condition.clone()), Some(Box::new(of_path(&path))))
+            }
+            (None, false) => value,
+            // What the specification asks for is given.
+            (None, true) => return,
+        };
+        // Rules that ask whether their own field is there are for what is not.
+        let mut names_itself = false;
+        made.walk(&mut |ast| {
+            names_itself |= ast.path().is_some_and(|found| Some(found) == of_path(&path).path());
+        });
+        if !names_itself || is_known {
+            self.derived.push((path, made));
+        } else if let Ast::If(value, ..) = made {
+            self.derived.push((path, *value));
+        }
+    }
+
+    /// The expression with what is worked out of settings in its place.
+    pub(super) fn written_out(&self, ast: &Ast) -> Ast {
+        if self.derived.is_empty() {
+            return ast.clone();
+        }
+        ast.replaced(&|ast| {
+            let path = ast.path()?;
+            let (root, rest) = path.split_first()?;
+            let rest: Vec<String> = rest.iter().map(plain_text).collect();
+            (root == "config")
+                .then(|| self.derived.iter().rev().find(|(path, _)| *path == rest))?
+                .map(|(_, ast)| ast.clone())
+        })
     }
 
     fn take(&mut self, schema: &Value, above: &[String], is_required: bool) {
@@ -152,6 +234,11 @@ impl Settings {
         setting
     }
 
+    /// Whether the specification declares a setting at a path.
+    pub(super) fn is_declared(&self, path: &[String]) -> bool {
+        self.all.iter().any(|known| known.path == path)
+    }
+
     /// Whether something is declared below a path.
     pub(super) fn has_below(&self, path: &[String]) -> bool {
         self.all.iter().any(|known| known.path.len() > path.len() && known.path.starts_with(path))
@@ -226,6 +313,23 @@ impl Settings {
         }
         Value::Object(out)
     }
+}
+
+/// A template as one expression.
+fn one(template: &str) -> Option<Ast> {
+    let pieces = jinja::template(template).ok()?;
+    match pieces.as_slice() {
+        [] => None,
+        [Piece::Text(text)] => Some(Ast::Constant(text.as_str().into())),
+        [Piece::Expression(ast)] => Some(ast.clone()),
+        _ => Some(Ast::Joined(pieces)),
+    }
+}
+
+/// A place in the configuration as an expression.
+fn of_path(path: &[String]) -> Ast {
+    let start = Ast::Name("config".to_owned());
+    path.iter().fold(start, |of, name| Ast::Item(Box::new(of), Box::new(Ast::Constant(name.as_str().into()))))
 }
 
 /// The text of a plain value.

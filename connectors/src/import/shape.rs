@@ -1,5 +1,9 @@
 //! What is done to records: filters and transformations, as steps.
 
+mod fit;
+
+pub(super) use fit::fit;
+
 use serde_json::{Map, Value, json};
 
 use super::convert::Convert;
@@ -84,6 +88,10 @@ fn expander(convert: &mut Convert<'_>, selector: &Value, steps: &mut Vec<Value>)
     if !parents.is_empty() {
         explode.insert("parent".to_owned(), Value::Object(parents));
     }
+    if component(expander, "truncated_list_retriever").is_some() {
+        convert.notes.impossible(expander, "lists whose rest another request gives");
+        return;
+    }
     if text(expander.get("on_no_records")) == "emit_parent" {
         convert.notes.impossible(expander, "a record expander that gives the parent where it has nothing to expand");
         return;
@@ -112,8 +120,21 @@ fn transform(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut
         "RemoveFields" => remove(convert, node, names, steps),
         "KeysToLower" => steps.push(json!({ "rename": { "case": "lower" } })),
         "KeysToSnakeCase" => {
-            convert.notes.approximated(node, "names in snake case: words are told apart by one rule of ours");
-            steps.push(json!({ "rename": { "case": "snake", "deep": true } }));
+            convert.notes.approximated(
+                node,
+                "names in snake case: letters beyond ASCII part words, and are not spelled in ASCII",
+            );
+            let rules = [
+                ("[^a-zA-Z0-9]+", "_"),
+                ("([a-z])([A-Z])", "${1}_${2}"),
+                ("([a-zA-Z])([0-9])", "${1}_${2}"),
+                ("([0-9])([a-zA-Z])", "${1}_${2}"),
+                ("^([0-9])", "_${1}"),
+            ];
+            let rules: Vec<Value> =
+                rules.iter().map(|(pattern, with)| json!({ "pattern": pattern, "with": with })).collect();
+            let rename = json!({ "deep": true, "skip_lists": true, "replace": rules, "case": "lower" });
+            steps.push(json!({ "rename": rename }));
         }
         "KeysReplace" => {
             let (old, new) = (convert.constant_text(node, "old"), convert.constant_text(node, "new"));
@@ -122,12 +143,13 @@ fn transform(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut
                 return;
             };
             let rule = json!([{ "pattern": regex::escape(&old), "with": new.replace('$', "$$") }]);
-            steps.push(json!({ "rename": { "deep": true, "replace": rule } }));
+            steps.push(json!({ "rename": { "deep": true, "skip_lists": true, "replace": rule } }));
         }
         "FlattenFields" => {
             if node.get("flatten_lists").is_none_or(|flag| flag != &Value::Bool(false)) {
                 convert.notes.approximated(node, "flat fields: lists stay lists");
             }
+            convert.notes.approximated(node, "flat fields: a record in which two would get one name is refused");
             steps.push(json!({ "flatten": { "prefix": false } }));
         }
         "DpathFlattenFields" => lift(convert, node, steps),
@@ -136,25 +158,63 @@ fn transform(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut
 }
 
 fn lift(convert: &mut Convert<'_>, node: &Value, steps: &mut Vec<Value>) {
-    let Some(path) = texts(convert, node, node.get("field_path")) else {
+    const COPY: &str = "__lifted";
+    let Some(path) = texts(convert, node, node.get("field_path")).filter(|path| !path.is_empty()) else {
         convert.notes.impossible(node, "a path of fields to flatten that is computed");
         return;
     };
-    let is_moved = is_true(node.get("delete_origin_value"));
-    let has_keys = component(node, "key_transformation").is_some();
-    if is_true(node.get("replace_record")) || has_keys || path.iter().any(|part| part == "*") || !is_moved {
-        // What is lifted from a copy leaves the original where it is.
-        let is_copy = !is_true(node.get("replace_record")) && !has_keys && !path.iter().any(|part| part == "*");
-        if !is_copy {
-            convert.notes.impossible(node, "fields that are lifted under other names, or in place of the record");
-            return;
+    let (is_alone, is_moved) = (is_true(node.get("replace_record")), is_true(node.get("delete_origin_value")));
+    let keys = component(node, "key_transformation");
+    let flatten = |at: &str| {
+        let mut flatten = json!({ "at": at, "prefix": false, "depth": 1 });
+        if let Value::Object(fields) = &mut flatten {
+            if is_alone {
+                fields.insert("alone".to_owned(), true.into());
+            }
+            fields.insert("clash".to_owned(), "leave".into());
         }
-        let place = "__lifted";
-        steps.push(json!({ "add": { place: { "from": pointer(&path) } } }));
-        steps.push(json!({ "flatten": { "at": format!("/{place}"), "prefix": false, "depth": 1 } }));
+        json!({ "flatten": flatten })
+    };
+    let has_star = path.iter().any(|part| part == "*");
+    if (is_moved || is_alone) && keys.is_none() && !has_star {
+        steps.push(flatten(&pointer(&path)));
         return;
     }
-    steps.push(json!({ "flatten": { "at": pointer(&path), "prefix": false, "depth": 1 } }));
+    let stars = path.iter().filter(|part| *part == "*").count();
+    if has_star && (stars > 1 || path.last().is_none_or(|last| last != "*")) {
+        convert.notes.impossible(node, "fields that are lifted from the first of several places");
+        return;
+    }
+    // What is lifted from a copy leaves the original where it is.
+    let copied = if has_star {
+        let above = path.get(..path.len() - 1).unwrap_or_default();
+        let of = above.iter().map(|part| format!("[{}]", super::expression::quoted(part))).collect::<String>();
+        json!({ "expression": format!("(record{of} | items | first | last) if record{of} is mapping else (record{of} | first if record{of} is sequence else none)") })
+    } else {
+        json!({ "from": pointer(&path) })
+    };
+    steps.push(json!({ "add": { COPY: copied } }));
+    if let Some(keys) = keys {
+        let (before, after) = (convert.constant_text(keys, "prefix"), convert.constant_text(keys, "suffix"));
+        let mut rename = json!({ "at": format!("/{COPY}") });
+        for (name, value) in [("prefix", before), ("suffix", after)] {
+            if let (Some(value), Value::Object(fields)) = (value.filter(|value| !value.is_empty()), &mut rename) {
+                fields.insert(name.to_owned(), value.into());
+            }
+        }
+        if rename.get("prefix").is_some() || rename.get("suffix").is_some() {
+            steps.push(json!({ "rename": rename }));
+        }
+    }
+    steps.push(flatten(&format!("/{COPY}")));
+    let mut left = vec![format!("/{COPY}")];
+    if is_moved && !is_alone {
+        convert
+            .notes
+            .approximated(node, "fields that are lifted under new names: the original goes even where a name is taken");
+        left.push(pointer(&path));
+    }
+    steps.push(json!({ "remove": left }));
 }
 
 fn add(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut Vec<Value>) {
@@ -164,10 +224,12 @@ fn add(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut Vec<V
             convert.notes.impossible(field, "a field whose place is computed");
             continue;
         };
-        let as_text = text(field.get("value_type")) == "string";
+        let wanted = text(field.get("value_type"));
         let made = match field.get("value") {
-            Some(Value::String(value)) => convert.translate(field, names, Place::Record, |translator| {
-                if as_text { translator.as_text(value) } else { translator.as_value(value) }
+            Some(Value::String(value)) => convert.translate(field, names, Place::Record, |translator| match wanted {
+                "string" => translator.as_text(value),
+                "" => translator.as_value(value),
+                wanted => translator.as_value_of(value, wanted),
             }),
             Some(value) => super::expression::constant(&tree::plain(value)),
             None => Err("it has no value".to_owned()),
@@ -216,23 +278,24 @@ fn remove(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut Ve
             convert.notes.impossible(node, "a field to remove that is computed");
             return;
         };
-        if path.iter().any(|part| part == "**") && path.len() != 1 {
-            convert.notes.impossible(node, "fields to remove at any depth");
-            return;
-        }
-        if path == ["**"] {
-            pointers.push("/*".to_owned());
-            continue;
-        }
-        pointers.push(pointer(&path));
+        pointers.push(path);
     }
     let condition = text(node.get("condition"));
     if condition.is_empty() {
-        steps.push(json!({ "remove": pointers }));
+        if pointers.iter().any(|path| path.iter().any(|part| part == "**") && path.len() != 1) {
+            convert.notes.impossible(node, "fields to remove at any depth");
+            return;
+        }
+        let place = |path: &Vec<String>| if path == &["**"] { "/*".to_owned() } else { pointer(path) };
+        steps.push(json!({ "remove": pointers.iter().map(place).collect::<Vec<_>>() }));
+        return;
+    }
+    if pointers.is_empty() {
         return;
     }
     match convert.translate(node, names, Place::Record, |translator| translator.as_condition(condition)) {
-        Ok(code) => steps.push(json!({ "remove": { "at": pointers, "when": code.text } })),
+        // Under a condition the original looks at every plain value of the record, whatever the pointers say.
+        Ok(code) => steps.push(json!({ "remove": { "at": ["/**"], "when": code.text } })),
         Err(reason) => convert.notes.impossible(node, format!("a condition of removed fields: {reason}")),
     }
 }

@@ -7,9 +7,12 @@ use serde_json::{Map, Value, json};
 use super::convert::Convert;
 use super::expression::Names;
 use super::jinja::{Ast, Piece};
-use super::request::{Request, Target};
+use super::request::Request;
 use super::shape::{pointer, texts};
 use super::tree::{self, component, kind, text};
+
+/// Deepest chain of parents that is looked through.
+const DEPTH_MAX: usize = 8;
 
 /// What the routers of a stream come to.
 #[derive(Clone, Debug, Default)]
@@ -21,27 +24,24 @@ pub(super) struct Routing {
     pub(super) partition: BTreeMap<Vec<String>, String>,
     /// Names of what a parent may lack.
     pub(super) nullable: Vec<String>,
+    /// A parent's own parents are not seen.
+    hides_above: bool,
     /// Values that go into each request.
     options: Vec<(Value, String)>,
 }
 
 impl Routing {
     /// Puts the partition's values where their options say.
-    pub(super) fn inject(&self, convert: &mut Convert<'_>, requester: &Value, request: &mut Request) {
+    pub(super) fn inject(
+        &self,
+        convert: &mut Convert<'_>,
+        requester: &Value,
+        condition: Option<&str>,
+        request: &mut Request,
+    ) {
         for (option, name) in &self.options {
             let Some(target) = convert.target(option, requester) else { continue };
-            match target {
-                Target::Json(pointer) => {
-                    let code = super::expression::Code::of_name(name);
-                    request.json.get_or_insert_default().push((pointer, code));
-                }
-                Target::Query(key) => drop(request.params.insert(key, format!("{{{name}}}").into())),
-                Target::Header(key) => drop(request.headers.insert(key, format!("{{{name}}}").into())),
-                Target::Named(_) => {}
-                Target::Form(key) => {
-                    drop(request.form.get_or_insert_default().insert(key, format!("{{{name}}}").into()));
-                }
-            }
+            request.place(&target, name, condition);
         }
     }
 
@@ -60,7 +60,7 @@ impl Routing {
 }
 
 /// A name that placeholders can have.
-fn plain_name(name: &str) -> String {
+pub(super) fn plain_name(name: &str) -> String {
     let letters: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if letters.starts_with(|c: char| c.is_ascii_alphabetic()) { letters } else { format!("p_{letters}") }
 }
@@ -73,10 +73,45 @@ pub(super) fn routing(convert: &mut Convert<'_>, retriever: &Value, depth: usize
         Some(router @ Value::Object(_)) => vec![router],
         _ => Vec::new(),
     };
-    for router in routers {
+    // A parent that has slices itself hands them on, so it is the one that others stand beside.
+    let (sliced, plain): (Vec<&Value>, Vec<&Value>) = routers.into_iter().partition(|router| is_sliced(router, 0));
+    for router in sliced.into_iter().chain(plain) {
         route(convert, router, depth, &mut routing)?;
     }
+    // Values of a parent's own parents are not seen where its records are slices.
+    if routing.hides_above && names_parent_slice(retriever) {
+        return Err("a partition of a partition, of a parent that stands beside another".to_owned());
+    }
     Ok(routing)
+}
+
+/// Whether a router's parents have several partitions, or listed ones.
+fn is_sliced(router: &Value, depth: usize) -> bool {
+    let configs = router.get("parent_stream_configs").and_then(Value::as_array).into_iter().flatten();
+    let retrievers = configs.filter_map(|config| config.get("stream")).filter_map(|stream| stream.get("retriever"));
+    depth < DEPTH_MAX
+        && retrievers.into_iter().any(|retriever| match retriever.get("partition_router") {
+            Some(Value::Array(routers)) => {
+                routers.len() > 1 || routers.iter().any(|router| is_listed(router) || is_sliced(router, depth + 1))
+            }
+            Some(router @ Value::Object(_)) => is_listed(router) || is_sliced(router, depth + 1),
+            _ => false,
+        })
+}
+
+fn is_listed(router: &Value) -> bool {
+    matches!(kind(router), "ListPartitionRouter" | "ListStreamSlicer" | "UnionPartitionRouter")
+}
+
+fn names_parent_slice(node: &Value) -> bool {
+    match node {
+        Value::String(template) => super::jinja::is_template(template) && template.contains("parent_slice"),
+        Value::Array(items) => items.iter().any(names_parent_slice),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name != "partition_router" && names_parent_slice(value))
+        }
+        _ => false,
+    }
 }
 
 fn route(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
@@ -84,7 +119,7 @@ fn route(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut 
         "ListPartitionRouter" | "ListStreamSlicer" => list(convert, router, routing),
         "SubstreamPartitionRouter" | "SubstreamSlicer" => substream(convert, router, depth, routing),
         "GroupingPartitionRouter" => grouping(convert, router, depth, routing),
-        "UnionPartitionRouter" => Err("partitions that are a union".to_owned()),
+        "UnionPartitionRouter" => union(convert, router, depth, routing),
         "" if tree::fields(router).next().is_none() => Ok(()),
         other => {
             convert.custom(router, other, "a partition router");
@@ -97,7 +132,54 @@ fn list(convert: &mut Convert<'_>, router: &Value, routing: &mut Routing) -> Res
     let field = text(router.get("cursor_field"));
     let field = convert.constant(router, field).ok_or("the name of a partition is worked out")?;
     let name = convert.free_name(&plain_name(&field), |name| routing.is_taken(name));
-    let slices = match router.get("values") {
+    let slices = list_slices(convert, router, &name)?;
+    routing.slices.push(slices);
+    routing.partition.insert(vec![field], name.clone());
+    if let Some(option) = component(router, "request_option") {
+        routing.options.push((option.clone(), name));
+    }
+    Ok(())
+}
+
+/// The partitions of several routers, each value once; none of their options goes into requests.
+fn union(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
+    let field = convert.constant_text(router, "partition_field").ok_or("the name of a partition is worked out")?;
+    let name = convert.free_name(&plain_name(&field), |name| routing.is_taken(name));
+    let mut parts = Vec::new();
+    for inner in router.get("partition_routers").and_then(Value::as_array).into_iter().flatten() {
+        let mut part = match kind(inner) {
+            "ListPartitionRouter" => list_slices(convert, inner, &name)?,
+            "SubstreamPartitionRouter" => {
+                let mut own = Routing::default();
+                substream(convert, inner, depth, &mut own)?;
+                let Some(Value::Object(mut parent)) = own.parent else { return Err("a union of nothing".to_owned()) };
+                let fields = parent.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
+                let mut places = fields.values();
+                let (Some(place), None, true) = (places.next(), places.next(), own.slices.is_empty()) else {
+                    return Err("a union of partitions with fields or slices of their own".to_owned());
+                };
+                parent.insert("fields".to_owned(), json!({ name.clone(): place }));
+                parent.shift_remove("nullable");
+                json!({ "parent": parent })
+            }
+            other => {
+                convert.custom(inner, other, "a partition router");
+                return Err(String::new());
+            }
+        };
+        if let Value::Object(fields) = &mut part {
+            fields.shift_remove("as");
+        }
+        parts.push(part);
+    }
+    routing.slices.push(json!({ "union": parts, "as": name }));
+    routing.partition.insert(vec![field], name);
+    Ok(())
+}
+
+/// The values of a list, under a name.
+fn list_slices(convert: &mut Convert<'_>, router: &Value, name: &str) -> Result<Value, String> {
+    match router.get("values") {
         Some(Value::Array(values)) => {
             let values: Vec<Value> = values
                 .iter()
@@ -107,17 +189,11 @@ fn list(convert: &mut Convert<'_>, router: &Value, routing: &mut Routing) -> Res
                 })
                 .collect::<Option<_>>()
                 .ok_or("the values of a partition are worked out")?;
-            json!({ "list": values, "as": name })
+            Ok(json!({ "list": values, "as": name }))
         }
-        Some(Value::String(template)) => listed(convert, router, template, &name)?,
-        _ => return Err("a partition without values".to_owned()),
-    };
-    routing.slices.push(slices);
-    routing.partition.insert(vec![field], name.clone());
-    if let Some(option) = component(router, "request_option") {
-        routing.options.push((option.clone(), name));
+        Some(Value::String(template)) => listed(convert, router, template, name),
+        _ => Err("a partition without values".to_owned()),
     }
-    Ok(())
 }
 
 /// A list that a template makes: a setting, or one written out.
@@ -198,10 +274,10 @@ struct Parent {
 fn substream(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
     let configs: Vec<&Value> =
         router.get("parent_stream_configs").and_then(Value::as_array).into_iter().flatten().collect();
-    let [config] = configs.as_slice() else { return Err("a partition of several parents side by side".to_owned()) };
-    let (parent, is_plain) = parent(convert, config, depth, routing)?;
-    if routing.parent.is_some() && !is_plain {
-        return Err("two parents, of which one has parents or slices itself".to_owned());
+    let [config] = configs.as_slice() else { return side_by_side(convert, &configs, depth, routing) };
+    let (parent, above) = parent(convert, config, depth, routing)?;
+    if routing.parent.is_some() && !above.slices.is_empty() {
+        return Err("two parents that both have slices themselves".to_owned());
     }
     let mut settings = Map::new();
     settings.insert("stream".to_owned(), parent.stream.into());
@@ -214,9 +290,36 @@ fn substream(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &
         routing.parent = Some(Value::Object(settings));
     } else {
         // Of two parents one lists slices.
+        routing.hides_above |= above.parent.is_some();
         routing.slices.push(json!({ "parent": settings, "as": parent.own }));
     }
     Ok(())
+}
+
+/// Parents whose records are partitions one after the other, each under a name of its own: the same records under one name.
+fn side_by_side(
+    convert: &mut Convert<'_>,
+    configs: &[&Value],
+    depth: usize,
+    routing: &mut Routing,
+) -> Result<(), String> {
+    let names: Vec<Option<String>> =
+        configs.iter().map(|config| convert.constant_text(config, "partition_field")).collect();
+    let has_extra =
+        |config: &&Value| config.get("extra_fields").is_some() || component(config, "request_option").is_some();
+    let [Some(first), rest @ ..] = names.as_slice() else { return Err("a partition of nothing".to_owned()) };
+    if rest.iter().any(|name| name.as_ref() != Some(first)) || configs.iter().any(has_extra) {
+        return Err("a partition of several parents side by side, under names of their own".to_owned());
+    }
+    let routers: Vec<Value> = configs
+        .iter()
+        .map(|config| json!({ "type": "SubstreamPartitionRouter", "parent_stream_configs": [config] }))
+        .collect();
+    convert.notes.approximated(
+        configs.first().copied().unwrap_or(&Value::Null),
+        "partitions of several parents: a value that several of them give is read once",
+    );
+    union(convert, &json!({ "partition_field": first, "partition_routers": routers }), depth, routing)
 }
 
 fn parent(
@@ -224,7 +327,7 @@ fn parent(
     config: &Value,
     depth: usize,
     routing: &mut Routing,
-) -> Result<(Parent, bool), String> {
+) -> Result<(Parent, Routing), String> {
     if config.get("lazy_read_pointer").is_some_and(|pointer| tree::is_true(Some(pointer))) {
         return Err("children that stand in their parent's answer".to_owned());
     }
@@ -261,8 +364,7 @@ fn parent(
     if tree::is_true(config.get("incremental_dependency")) {
         convert.notes.converted(config, "an incremental parent: windows of the child re-read its parents");
     }
-    let is_plain = above.parent.is_none() && above.slices.is_empty();
-    Ok((Parent { stream: name, fields, nullable, own }, is_plain))
+    Ok((Parent { stream: name, fields, nullable, own }, above))
 }
 
 fn grouping(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &mut Routing) -> Result<(), String> {
@@ -285,8 +387,7 @@ fn grouping(convert: &mut Convert<'_>, router: &Value, depth: usize, routing: &m
     for ours in routing.partition.values_mut().filter(|ours| **ours == field) {
         ours.clone_from(&list);
     }
-    for (_, ours) in routing.options.iter_mut().filter(|(_, ours)| *ours == field) {
-        ours.clone_from(&list);
-    }
+    // Options of what is grouped go into no request.
+    routing.options.retain(|(_, ours)| *ours != field);
     Ok(())
 }

@@ -144,12 +144,12 @@ fn what_has_no_counterpart_is_said_and_never_guessed() {
     for (text, reason) in [
         (
             with("type: SimpleRetriever", "type: AsyncRetriever\n    creation_requester: { url_base: https://h }"),
-            "ordered, awaited",
+            "an export without",
         ),
         (
             with(
                 "cursor_value: \"{{ response.get('meta', {}).get('next') }}\"",
-                "cursor_value: \"{% for x in response.a %}{{ x }}{% endfor %}\"",
+                "cursor_value: \"{% for x in response.a %}{{ x + 1 }}{% endfor %}\"",
             ),
             "for",
         ),

@@ -145,7 +145,12 @@ impl<'de> Deserialize<'de> for Lined {
 /// Reads a manifest, follows its references, and hands its parameters down.
 pub(super) fn read(text: &str, origin: &str) -> Result<Value, ImportError> {
     let unreadable = |reason: String| ImportError::Unreadable { file: origin.to_owned(), reason };
-    let read: Spanned<Lined> = serde_saphyr::from_str(text)
+    // As the original's reader takes it: the last of two equal keys counts, and `y` is a letter.
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        strict_booleans: true,
+    };
+    let read: Spanned<Lined> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| unreadable(error.to_string().lines().next().unwrap_or("").to_owned()))?;
     let root = placed(read);
     let mut budget = VALUES_MAX;

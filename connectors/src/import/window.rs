@@ -3,13 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use super::convert::Convert;
-use super::expression::{Names, duration, pattern};
+use super::expression::{Names, pattern};
 use super::jinja::{self, Ast, Piece};
+use super::lengths::{self, Length};
 use super::request::{Request, Target};
 use super::tree::{component, is_true, kind, text};
+use super::write::remarked;
 
 /// The longest window where the original reads everything since the start at once.
 const WHOLE: &str = "7300 days";
+
+/// From when something is read that has no first day.
+const EPOCH: &str = "1970-01-01";
 
 /// What a cursor comes to.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,10 @@ pub(super) struct Windowing {
     pub(super) formats: Vec<Value>,
     pub(super) window: Map<String, Value>,
     pub(super) start: Value,
+    /// Until when it is read, where that is not now.
+    pub(super) end: Option<Value>,
+    /// The step that begins at the end is read too.
+    pub(super) end_is_inclusive: bool,
     /// Where bounds go, by the name under which requests know them.
     options: Vec<(Target, String)>,
 }
@@ -31,7 +40,7 @@ pub(super) struct Cursor {
     pub(super) start_name: String,
     pub(super) end_name: String,
     /// Something calls the bounds by their names.
-    is_named: bool,
+    pub(super) is_named: bool,
     /// Bounds are sent, or something is done by them.
     pub(super) is_used: bool,
 }
@@ -119,53 +128,177 @@ pub(super) fn windowing(
         made.formats.clear();
     }
     made.start = start(convert, sync);
+    let settle = ended(convert, sync, &mut made);
     let window = &mut made.window;
     window.insert("field".to_owned(), made.field.clone().into());
     window.insert("format".to_owned(), sent_format(&format));
-    let granularity = duration(text(sync.get("cursor_granularity")));
-    let granularity = granularity.map(|(months, seconds)| months * 30 * 86_400 + seconds);
-    let is_inclusive = match (granularity, text(sync.get("cursor_granularity"))) {
-        (Some(seconds), _) if seconds > 0 => {
-            window.insert("granularity".to_owned(), span_of(seconds).into());
-            true
+    let step = granularity(sync, &format);
+    window.insert("granularity".to_owned(), step.span.clone().into());
+    let mut by_settings = Map::new();
+    let remark = "confirm: the original reads everything since the start at once; shorter windows go on sooner";
+    let whole = || remarked(WHOLE, remark);
+    let length = match lengths::length(convert, sync, "step") {
+        Length::Nothing => whole(),
+        Length::Fixed(seconds) if seconds > 0 => span_of(seconds).into(),
+        Length::Fixed(_) => whole(),
+        Length::Counted(counted) => {
+            by_settings.insert("length".to_owned(), counted.written());
+            counted.usual.filter(|seconds| *seconds > 0).map_or_else(whole, |seconds| span_of(seconds).into())
         }
-        // Finer than a second, or none at all.
-        (_, "PT0.001S") => {
-            window.insert("granularity".to_owned(), "1 millisecond".into());
-            true
-        }
-        _ => {
-            window.insert(
-                "granularity".to_owned(),
-                if format.contains("%H") || format.starts_with("%s") || format == "%ms" { "1 second" } else { "1 day" }
-                    .into(),
-            );
-            false
+        Length::Unknown(template) => {
+            convert
+                .notes
+                .approximated(sync, format!("the step `{template}`: windows are as long as the project asks for"));
+            whole()
         }
     };
-    let step = convert.constant_text(sync, "step").unwrap_or_default();
-    let seconds = duration(&step).map(|(months, seconds)| months * 30 * 86_400 + seconds);
-    if let Some(seconds) = seconds.filter(|seconds| *seconds > 0) {
-        window.insert("length".to_owned(), span_of(seconds).into());
-    } else {
-        if !step.is_empty() {
-            convert.notes.approximated(sync, format!("the step `{step}`, which a setting decides"));
+    let because = "the lookback window of the imported manifest";
+    let assumed = |seconds| json!({ "assumed": { "value": span_of(seconds), "because": because } });
+    let lookback = match lengths::length(convert, sync, "lookback_window") {
+        Length::Nothing => "not_published".into(),
+        Length::Fixed(seconds) => assumed(seconds),
+        Length::Counted(counted) => {
+            by_settings.insert("lookback".to_owned(), counted.written());
+            counted.usual.map_or_else(|| "not_published".into(), assumed)
         }
-        let remark = "confirm: the original reads everything since the start at once; shorter windows go on sooner";
-        window.insert("length".to_owned(), super::write::remarked(WHOLE, remark));
-    }
-    window.insert("settle".to_owned(), "not_published".into());
-    let lookback = convert.constant_text(sync, "lookback_window").and_then(|text| duration(&text));
-    let lookback = lookback.map(|(months, seconds)| months * 30 * 86_400 + seconds);
-    let lookback = match lookback {
-        Some(seconds) => {
-            json!({ "assumed": { "value": span_of(seconds), "because": "the lookback window of the imported manifest" } })
+        Length::Unknown(template) => {
+            convert.notes.approximated(sync, format!("the lookback window `{template}`: a cautious one is used"));
+            "not_published".into()
         }
-        None => "not_published".into(),
     };
+    let window = &mut made.window;
+    window.insert("length".to_owned(), length);
+    window.insert("settle".to_owned(), settle);
     window.insert("lookback".to_owned(), lookback);
-    bounds(convert, sync, requester, cursor, is_inclusive, &mut made);
+    if let Some(retention) = retention(convert, sync) {
+        let because = "how far back the imported manifest looks at most";
+        window.insert("retention".to_owned(), json!({ "assumed": { "value": retention, "because": because } }));
+    }
+    if !by_settings.is_empty() {
+        window.insert("by_settings".to_owned(), Value::Object(by_settings));
+    }
+    made.end_is_inclusive = made.end.is_some() && step.is_inclusive;
+    bounds(convert, sync, requester, cursor, &step, &mut made);
+    clamped(convert, sync, &mut made);
     Some(made)
+}
+
+/// The finest step of a cursor.
+struct Step {
+    /// As our manifests write it.
+    span: String,
+    /// Ends of windows are one step before the next one's start.
+    is_inclusive: bool,
+    /// It is finer than our steps.
+    micros: Option<u64>,
+}
+
+fn granularity(sync: &Value, format: &str) -> Step {
+    let written = text(sync.get("cursor_granularity"));
+    let micros = lengths::micros(written).unwrap_or_default();
+    let usual =
+        if format.contains("%H") || format.starts_with("%s") || format == "%ms" { 1_000_000 } else { 86_400_000_000 };
+    match micros {
+        0 => Step { span: lengths::span_of_micros(usual), is_inclusive: false, micros: None },
+        finer if !finer.is_multiple_of(1_000) => {
+            Step { span: "1 millisecond".to_owned(), is_inclusive: true, micros: Some(finer) }
+        }
+        whole => Step { span: lengths::span_of_micros(whole), is_inclusive: true, micros: None },
+    }
+}
+
+/// Until when it is read: what a setting says becomes the stream's end, what lies before now the time that rows take to settle.
+fn ended(convert: &mut Convert<'_>, sync: &Value, made: &mut Windowing) -> Value {
+    let usual = || "not_published".into();
+    let (node, template) = datetime(sync, "end_datetime");
+    if template.is_empty() {
+        return usual();
+    }
+    if let Some(text) = convert.constant(node, &template) {
+        let instant = super::settings::instant(&Value::from(text.as_str()));
+        if instant.is_none() {
+            convert.notes.approximated(sync, format!("the end `{text}`, which is no date: windows end now"));
+        }
+        made.end = instant.map(Value::from);
+        return usual();
+    }
+    let pieces = convert.pieces(node, &Names::default(), &template).unwrap_or_default();
+    if let Some((path, _)) = named_date(&pieces) {
+        if convert.settings.is_declared(&path) || !names_now(&pieces) {
+            made.end = convert.settings.date(&path).map(Value::from);
+            if made.end.is_none() {
+                convert.notes.approximated(sync, format!("the end `{template}`: windows end now"));
+            }
+        }
+        return usual();
+    }
+    match before_now(&pieces) {
+        Some(0) => usual(),
+        Some(seconds) => {
+            let because = "the end of what the imported manifest reads lies so long before now";
+            json!({ "assumed": { "value": span_of(seconds), "because": because } })
+        }
+        None => {
+            convert.notes.approximated(sync, format!("the end `{template}`: windows end now"));
+            usual()
+        }
+    }
+}
+
+/// Whole days, weeks or months, to which the original cuts its windows.
+fn clamped(convert: &mut Convert<'_>, sync: &Value, made: &mut Windowing) {
+    let Some(clamping) = component(sync, "clamping") else { return };
+    let unit = match convert.constant_text(clamping, "target").unwrap_or_default().to_ascii_uppercase().as_str() {
+        "DAY" => "day",
+        "WEEK" => "week",
+        "MONTH" => "month",
+        other => {
+            convert.notes.impossible(clamping, format!("windows that are cut to `{other}`"));
+            return;
+        }
+    };
+    if let Some(Value::Object(request)) = made.window.get_mut("request") {
+        request.insert("calendar".to_owned(), json!({ "unit": unit }));
+    }
+}
+
+/// A bound of a cursor and the component that it stands in.
+fn datetime<'v>(sync: &'v Value, key: &str) -> (&'v Value, String) {
+    match sync.get(key) {
+        Some(node @ Value::Object(_)) => (node, text(node.get("datetime")).to_owned()),
+        Some(Value::String(template)) => (sync, template.clone()),
+        _ => (sync, String::new()),
+    }
+}
+
+fn names_now(pieces: &[Piece]) -> bool {
+    let mut found = false;
+    for piece in pieces {
+        let Piece::Expression(ast) = piece else { continue };
+        ast.walk(&mut |ast| {
+            found |= matches!(ast, Ast::Name(name) if matches!(name.as_str(), "now_utc" | "today_utc" | "day_delta"));
+        });
+    }
+    found
+}
+
+/// How many seconds before now an instant is that is worked out of now alone.
+fn before_now(pieces: &[Piece]) -> Option<i64> {
+    let [Piece::Expression(ast)] = pieces else { return None };
+    lengths::before_now(ast)
+}
+
+/// How far back the original looks at most: a start that is worked out of now alone, or the least that it may be.
+fn retention(convert: &mut Convert<'_>, sync: &Value) -> Option<String> {
+    let (node, template) = datetime(sync, "start_datetime");
+    let least = text(node.get("min_datetime")).to_owned();
+    for template in [least, template] {
+        let pieces = convert.pieces(node, &Names::default(), &template).unwrap_or_default();
+        if let Some(seconds) = before_now(&pieces).filter(|seconds| *seconds > 0) {
+            return Some(span_of(seconds));
+        }
+    }
+    None
 }
 
 fn span_of(seconds: i64) -> String {
@@ -178,7 +311,7 @@ fn bounds(
     sync: &Value,
     requester: &Value,
     cursor: &Cursor,
-    is_inclusive: bool,
+    step: &Step,
     made: &mut Windowing,
 ) {
     let option = |convert: &mut Convert<'_>, key: &str| {
@@ -200,27 +333,57 @@ fn bounds(
             request.insert("until".to_owned(), until.slot());
         }
     }
-    if is_inclusive && request.contains_key("until") {
+    if step.is_inclusive && request.contains_key("until") {
         request.insert("until_is_inclusive".to_owned(), true.into());
+        if let Some(micros) = step.micros {
+            request.insert("until_step_micros".to_owned(), micros.into());
+        }
     }
     made.window.insert("request".to_owned(), Value::Object(request));
 }
 
 impl Windowing {
     /// Puts the bounds where their options say, where requests know them by name.
-    pub(super) fn inject(&self, request: &mut Request) {
+    pub(super) fn inject(&self, condition: Option<&str>, request: &mut Request) {
         for (target, name) in &self.options {
-            let placeholder = Value::from(format!("{{{name}}}"));
-            match target {
-                Target::Query(key) => drop(request.params.insert(key.clone(), placeholder)),
-                Target::Header(key) => drop(request.headers.insert(key.clone(), placeholder)),
-                Target::Named(_) => {}
-                Target::Form(key) => drop(request.form.get_or_insert_default().insert(key.clone(), placeholder)),
-                Target::Json(pointer) => {
-                    let code = super::expression::Code::of_name(name);
-                    request.json.get_or_insert_default().push((pointer.clone(), code));
-                }
-            }
+            request.place(target, name, condition);
+        }
+    }
+
+    /// What its rows are: a list by creation tells of no changes, one without a key has no versions.
+    pub(super) fn kind(&self, has_key: bool) -> &'static str {
+        let is_never_reread = self
+            .window
+            .get("lookback")
+            .and_then(|lookback| lookback.pointer("/assumed/value"))
+            .is_some_and(|value| value == "0");
+        match (has_key, self.says()) {
+            (true, (true, false)) if is_never_reread => "events",
+            (true, (true, false)) => "restating",
+            (true, _) => "mutable",
+            (false, _) => "events",
+        }
+    }
+
+    /// The rule that such a stream cannot keep, and why.
+    pub(super) fn waiver(&self, kind: &str) -> Option<(&'static str, &'static str)> {
+        let is_broken = kind != "mutable" && self.says() == (false, true);
+        is_broken
+            .then_some(("filtered-by-change", "the imported manifest names no key that could tell versions of a row"))
+    }
+
+    /// Whether what is sent, or else the field, is called after the creation and after the change of rows.
+    fn says(&self) -> (bool, bool) {
+        let any = |names: &[&str], words: &[&str]| {
+            names.iter().any(|name| words.iter().any(|word| name.to_ascii_lowercase().contains(word)))
+        };
+        let says = |names: &[&str]| (any(names, &["creat"]), any(names, &["updat", "modif", "changed"]));
+        let request = self.window.get("request").and_then(Value::as_object);
+        let sent: Vec<&str> =
+            request.into_iter().flat_map(|request| ["from", "until"].map(|key| text(request.get(key)))).collect();
+        match says(&sent) {
+            (false, false) => says(&[self.field.as_str()]),
+            said => said,
         }
     }
 
@@ -244,12 +407,7 @@ pub(super) fn feed(sync: &Value) -> Option<&'static str> {
 
 /// From when it is read: a date setting, a date, or a setting of ours.
 fn start(convert: &mut Convert<'_>, sync: &Value) -> Value {
-    let start = sync.get("start_datetime");
-    let (node, template) = match start {
-        Some(node @ Value::Object(_)) => (node, text(node.get("datetime")).to_owned()),
-        Some(Value::String(template)) => (sync, template.clone()),
-        _ => (sync, String::new()),
-    };
+    let (node, template) = datetime(sync, "start_datetime");
     if let Some(text) = convert.constant(node, &template) {
         if let Some(instant) = super::settings::instant(&Value::from(text)) {
             return instant.into();
@@ -257,28 +415,10 @@ fn start(convert: &mut Convert<'_>, sync: &Value) -> Value {
         return convert.settings.own_start().into();
     }
     let pieces = convert.pieces(node, &Names::default(), &template).unwrap_or_default();
-    let mut found: Option<(Vec<String>, Option<Value>)> = None;
-    for piece in &pieces {
-        let Piece::Expression(ast) = piece else { continue };
-        ast.walk(&mut |ast| {
-            if found.is_some() {
-                return;
-            }
-            // `config.get('start_date', '2020-01-01')` says what it is without one.
-            if let Ast::Call(called, arguments, _) = ast
-                && let (Ast::Attribute(of, method), [key, Ast::Constant(default)]) =
-                    (called.as_ref(), arguments.as_slice())
-                && method == "get"
-                && let Some(path) = Ast::Item(of.clone(), Box::new(key.clone())).path()
-            {
-                found = setting_path(&path).map(|path| (path, Some(default.clone())));
-            } else if let Some(path) = ast.path() {
-                found = setting_path(&path).map(|path| (path, None));
-            }
-        });
-    }
-    let Some((path, default)) = found.filter(|(path, _)| path.last().is_some_and(|last| is_date_name(last))) else {
-        return convert.settings.own_start().into();
+    let Some((path, default)) = named_date(&pieces) else {
+        // What lies so long before now is how far back the source is read.
+        let is_moving = before_now(&pieces).is_some_and(|seconds| seconds > 0);
+        return if is_moving { EPOCH.into() } else { convert.settings.own_start().into() };
     };
     let Some(name) = convert.settings.date(&path) else { return convert.settings.own_start().into() };
     let setting = convert.settings.find(&path);
@@ -288,6 +428,32 @@ fn start(convert: &mut Convert<'_>, sync: &Value) -> Value {
         setting.is_required = setting.default.is_none();
     }
     name.into()
+}
+
+/// The setting in an expression that says a date, and what it is without one.
+fn named_date(pieces: &[Piece]) -> Option<(Vec<String>, Option<Value>)> {
+    let mut found: Option<(Vec<String>, Option<Value>)> = None;
+    for piece in pieces {
+        let Piece::Expression(ast) = piece else { continue };
+        ast.walk(&mut |ast| {
+            if found.is_some() {
+                return;
+            }
+            // `config.get('start_date', '2020-01-01')` says what it is without one.
+            if let Ast::Call(called, arguments, _) = ast
+                && let (Ast::Attribute(of, method), [key, default]) = (called.as_ref(), arguments.as_slice())
+                && method == "get"
+                && let Some(path) = Ast::Item(of.clone(), Box::new(key.clone())).path()
+            {
+                let default = if let Ast::Constant(value) = default { Some(value.clone()) } else { None };
+                found = setting_path(&path).map(|path| (path, default));
+            } else if let Some(path) = ast.path() {
+                found = setting_path(&path).map(|path| (path, None));
+            }
+            found = found.take().filter(|(path, _)| path.last().is_some_and(|last| is_date_name(last)));
+        });
+    }
+    found
 }
 
 fn setting_path(path: &[Value]) -> Option<Vec<String>> {

@@ -123,6 +123,8 @@ pub struct StreamManifest {
     pub start: Option<Instant>,
     /// First instant that is not required any more.
     pub end: Option<Instant>,
+    /// Whether the step that begins at `end` is required too, for a setting that names the last day.
+    pub end_is_inclusive: Option<bool>,
     /// What its rows are: `events`, `restating`, `mutable`, `snapshot` or `chain`.
     pub kind: Option<StreamKind>,
     /// How it is cut into windows.
@@ -220,6 +222,7 @@ impl StreamManifest {
             chain: self.chain.or(base.chain),
             start: self.start.or(base.start),
             end: self.end.or(base.end),
+            end_is_inclusive: self.end_is_inclusive.or(base.end_is_inclusive),
             kind: self.kind.or(base.kind),
             window: match (self.window, base.window) {
                 (Some(own), Some(below)) => Some(own.over(below)),
@@ -354,6 +357,35 @@ pub struct WindowManifest {
     pub retention: Option<Fact<Span>>,
     /// The most records that one query gives, however many pages are asked for; a larger window is read in halves.
     pub cap: Option<ResultCap>,
+    /// Lengths that the project decides; what stands under `length` and `lookback` counts where it does not.
+    pub by_settings: Option<LengthSettings>,
+}
+
+/// Lengths of time that number settings decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LengthSettings {
+    /// The longest window.
+    pub length: Option<CountedSpan>,
+    /// How long after its end a window can still change.
+    pub lookback: Option<CountedSpan>,
+}
+
+/// So many units as a number setting says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountedSpan {
+    /// The number setting.
+    pub setting: String,
+    /// What it counts, e.g. `1 day`.
+    pub unit: Span,
+}
+
+impl LengthSettings {
+    /// Both, where they are said.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &CountedSpan> {
+        self.length.iter().chain(&self.lookback)
+    }
 }
 
 impl WindowManifest {
@@ -370,6 +402,7 @@ impl WindowManifest {
             rereads: self.rereads.or(base.rereads),
             retention: self.retention.or(base.retention),
             cap: self.cap.or(base.cap),
+            by_settings: self.by_settings.or(base.by_settings),
         }
     }
 }
@@ -388,6 +421,9 @@ pub struct WindowRequest {
     /// The API's end is inclusive: one granularity less is sent.
     #[serde(default)]
     pub until_is_inclusive: bool,
+    /// How many microseconds less are sent in place of one granularity, for a field that is finer than a millisecond.
+    #[serde(default)]
+    pub until_step_micros: Option<u32>,
     /// The API's start is exclusive: one granularity less is sent.
     #[serde(default)]
     pub from_is_exclusive: bool,

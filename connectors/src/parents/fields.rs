@@ -87,6 +87,12 @@ pub fn fields_of(
                     }
                 }
             }
+            Some(one) if each.may_be_one => {
+                let mut fields = own.clone();
+                if take(parent, &each.fields, one, &mut fields)? {
+                    all.push(fields);
+                }
+            }
             Some(_) => {
                 return Err(FieldError::NotAList { stream: parent.stream.clone(), pointer: each.list.to_string() });
             }

@@ -84,6 +84,9 @@ pub struct EachManifest {
     pub list: Pointer,
     /// More names, each with its place in an element of the list; `""` is the element itself.
     pub fields: Ordered<Pointer>,
+    /// A value in place of the list counts as a list of it alone.
+    #[serde(default)]
+    pub may_be_one: bool,
 }
 
 /// Which parents are asked for.

@@ -1,4 +1,5 @@
-//! Nested fields that are lifted up: `address.city` as `address_city`. Two fields that would get one name refuse the record.
+//! Nested fields that are lifted up: `address.city` as `address_city`. Two fields that would get one name refuse the record, unless the
+//! manifest says that the record stays as it is then.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,11 +20,33 @@ pub struct FlattenManifest {
     pub prefix: bool,
     /// How many levels are lifted; all when absent.
     pub depth: u32,
+    /// What is lifted takes the record's place, where `at` holds fields: nothing else of the record stays.
+    pub alone: bool,
+    /// What is done when two fields would get one name.
+    pub clash: Clash,
+}
+
+/// What is done when two fields would get one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Clash {
+    /// The record goes to quarantine.
+    #[default]
+    Refuse,
+    /// The record stays as it is.
+    Leave,
 }
 
 impl Default for FlattenManifest {
     fn default() -> Self {
-        Self { at: None, separator: "_".to_owned(), prefix: true, depth: NESTING_MAX }
+        Self {
+            at: None,
+            separator: "_".to_owned(),
+            prefix: true,
+            depth: NESTING_MAX,
+            alone: false,
+            clash: Clash::default(),
+        }
     }
 }
 
@@ -31,6 +54,9 @@ impl FlattenManifest {
     pub(super) fn apply(&self, record: &mut Node<'_>) -> Result<(), Refusal> {
         let mut flat = Vec::new();
         if let Some(at) = &self.at {
+            if self.clash == Clash::Leave && !self.alone && self.would_clash(at, record) {
+                return Ok(());
+            }
             let lifted = record.take(at.segments());
             let Some(members) = record.members() else { return Ok(()) };
             flat.append(members);
@@ -39,6 +65,9 @@ impl FlattenManifest {
                     // What is no object stays where it was.
                     *members = flat;
                     return record.put(at.segments(), value);
+                }
+                if self.alone && value.members().is_some_and(|members| !members.is_empty()) {
+                    flat.clear();
                 }
                 self.lift(&at.segments().join(&self.separator), value, 1, &mut flat);
             }
@@ -54,6 +83,18 @@ impl FlattenManifest {
         }
         *record = Node::Object(flat);
         Ok(())
+    }
+
+    /// Whether a field that is lifted has the name of one that the record has already.
+    fn would_clash(&self, at: &Pointer, record: &mut Node<'_>) -> bool {
+        let Some(mut value) = record.get(at.segments()).map(|node| node.clone()) else { return false };
+        if value.members().is_none() {
+            return false;
+        }
+        let mut lifted = Vec::new();
+        self.lift(&at.segments().join(&self.separator), value, 1, &mut lifted);
+        let known = record.members().map(|members| members.as_slice()).unwrap_or_default();
+        lifted.iter().any(|(name, _)| known.iter().any(|(known, _)| known == name))
     }
 
     fn lift<'a>(&self, name: &str, mut value: Node<'a>, level: u32, flat: &mut Vec<(String, Node<'a>)>) {

@@ -10,6 +10,7 @@
 //! | `rename` | renames fields by rule |
 //! | `flatten` | lifts nested fields up |
 //! | `drop_nulls` | removes fields that are null |
+//! | `fit` | makes fields into a type where they can be |
 //!
 //! Steps run in the order of the manifest. A record that a step cannot shape is refused by itself, with the reason and all its bytes, and
 //! goes to quarantine. A stream without steps pays nothing: its records stay spans of the body.
@@ -17,6 +18,7 @@
 mod add;
 mod columns;
 mod explode;
+mod fit;
 mod flatten;
 mod include;
 mod node;
@@ -26,7 +28,8 @@ mod rename;
 pub use add::{AddManifest, EachItemManifest, ResultType};
 pub use columns::Normal;
 pub use explode::{ExplodeManifest, WhenEmpty};
-pub use flatten::FlattenManifest;
+pub use fit::Fit;
+pub use flatten::{Clash, FlattenManifest};
 pub use include::IncludeManifest;
 pub use prune::RemoveManifest;
 pub use rename::{Case, RenameManifest, ReplaceManifest};
@@ -67,6 +70,8 @@ pub enum StepManifest {
     Flatten(FlattenManifest),
     /// Removes fields that are null within the values at these JSON pointers, `""` for the whole record.
     DropNulls(OneOrMany<Pointer>),
+    /// Makes fields, by name or JSON pointer with stars, into a type where they can be; what cannot stays.
+    Fit(Ordered<Fit>),
 }
 
 /// All that is done to the records of a stream.
@@ -279,6 +284,9 @@ impl Run<'_, '_> {
                     .iter()
                     .filter_map(|place| record.get(place.segments()).map(prune::drop_nulls))
                     .for_each(drop),
+                StepManifest::Fit(fields) => fields
+                    .iter()
+                    .try_for_each(|(place, fit)| fit.apply(Pointer::parse(place).segments(), &mut record))?,
             }
         }
         columns::normalise(self.columns, &mut record);

@@ -24,7 +24,7 @@ pub struct RemoveManifest {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Conditional {
-    /// JSON pointers to the fields; `*` stands for any name or place.
+    /// JSON pointers to the fields; `*` stands for any name or place, `**` at the end for every plain value at any depth.
     at: Vec<Pointer>,
     /// Removes only the fields for which this is true; `item` is the field's value.
     #[serde(default)]
@@ -91,12 +91,49 @@ impl RemoveManifest {
     }
 }
 
+/// Removes plain values at any depth. What stands in a list becomes null, so that the others keep their places; at its end it goes.
+fn remove_plain(node: &mut Node<'_>, is_meant: &dyn Fn(&Node<'_>) -> Result<bool, Refusal>) -> Result<(), Refusal> {
+    if let Some(members) = node.members() {
+        let mut at = 0;
+        while let Some((_, value)) = members.get_mut(at) {
+            if !is_plain(value) {
+                remove_plain(value, is_meant)?;
+            } else if is_meant(value)? {
+                members.remove(at);
+                continue;
+            }
+            at += 1;
+        }
+    } else if let Some(items) = node.items() {
+        for at in (0..items.len()).rev() {
+            let is_last = at + 1 == items.len();
+            let Some(item) = items.get_mut(at) else { continue };
+            if !is_plain(item) {
+                remove_plain(item, is_meant)?;
+            } else if is_meant(item)? {
+                *item = Node::null();
+                if is_last {
+                    items.pop();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_plain(node: &mut Node<'_>) -> bool {
+    node.members().is_none() && node.items().is_none()
+}
+
 fn remove(
     node: &mut Node<'_>,
     path: &[String],
     is_meant: &dyn Fn(&Node<'_>) -> Result<bool, Refusal>,
 ) -> Result<(), Refusal> {
     let Some((first, rest)) = path.split_first() else { return Ok(()) };
+    if first == "**" && rest.is_empty() {
+        return remove_plain(node, is_meant);
+    }
     let is_wanted = |name: &str| first == "*" || first == name;
     if let Some(members) = node.members() {
         let mut at = 0;

@@ -19,6 +19,8 @@ pub struct RenameManifest {
     pub at: Option<Pointer>,
     /// Also renames the fields of objects within.
     pub deep: bool,
+    /// What stands in lists keeps its names, however deep the rule goes.
+    pub skip_lists: bool,
     /// New names by old ones; what they name takes part in no other rule.
     pub names: Ordered<String>,
     /// Replacements by regular expression, in order.
@@ -94,6 +96,7 @@ impl RenameManifest {
                 }
             }
         } else if self.deep
+            && !self.skip_lists
             && let Some(items) = node.items()
         {
             items.iter_mut().try_for_each(|item| self.rename(item))?;

@@ -175,7 +175,7 @@ impl Source {
         let mut streams = connector.complete(&project).map_err(|error| blame("streams", error.into()))?;
         streams.iter_mut().for_each(change);
         for stream in &mut streams {
-            stream.fill_zones(&scope).map_err(|error| blame(&stream.path, error.into()))?;
+            stream.fill_in(&scope).map_err(|error| blame(&stream.path, error.into()))?;
         }
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
         let bases = Bases::of(&streams, &scope).map_err(|wrong| blame(&wrong.0, wrong.1))?;

@@ -15,8 +15,8 @@ use crate::expression::{ExpressionError, Scalar, Scope, Template, ValueManifest}
 use crate::jobs::JobPlan;
 use crate::lookups::Lookup;
 use crate::manifest::{
-    AgeManifest, BodyManifest, ChainManifest, Instant, Method, Ordered, PageSize, QueryManifest, ResultCap,
-    WindowRequest,
+    AgeManifest, BodyManifest, ChainManifest, Instant, LengthSettings, Method, Ordered, PageSize, QueryManifest,
+    ResultCap, WindowRequest,
 };
 use crate::pagination::{ConnectionManifest, Pagination};
 use crate::parents::ParentManifest;
@@ -77,6 +77,33 @@ pub(crate) struct WindowPlan {
     /// The order of a list that is not filtered by both bounds.
     pub(crate) feed: Option<Feed>,
     pub(crate) cap: Option<ResultCap>,
+    /// Lengths of the policy that settings decide.
+    pub(crate) by_settings: LengthSettings,
+}
+
+impl WindowPlan {
+    /// Puts the lengths that settings give into the policy.
+    fn fill_lengths(&mut self, scope: &Scope) -> Result<(), ExpressionError> {
+        let Self { policy, by_settings, .. } = self;
+        for (said, into, least) in
+            [(&by_settings.length, &mut policy.length, 1), (&by_settings.lookback, &mut policy.lookback, 0)]
+        {
+            let Some(said) = said else { continue };
+            // A setting that was not given leaves what the manifest says.
+            let Some(value) = scope.get(&said.setting) else { continue };
+            let millis = match value {
+                Scalar::Integer(count) if *count >= least => count.checked_mul(said.unit.as_millis()),
+                _ => None,
+            };
+            let span: Option<Span> = millis.and_then(|millis| format!("{millis} milliseconds").parse().ok());
+            let reason = || ExpressionError::Failed {
+                text: said.setting.clone(),
+                reason: format!("`{value}` is no whole number from {least} on"),
+            };
+            *into = span.ok_or_else(reason)?;
+        }
+        Ok(())
+    }
 }
 
 /// What a stream is read for.
@@ -121,6 +148,8 @@ pub(crate) struct Stream {
     pub(crate) window: Option<WindowPlan>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
+    /// The step that begins at `end` is required too.
+    pub(super) end_is_inclusive: bool,
     pub(super) key: Vec<String>,
     pub(super) append_only: bool,
     pub(super) key_is_stream_wide: bool,
@@ -141,8 +170,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Puts the zones that settings give into what reads its times.
-    pub(crate) fn fill_zones(&mut self, scope: &Scope) -> Result<(), ExpressionError> {
+    /// Puts what settings give into what reads its times, and into the lengths of its windows.
+    pub(crate) fn fill_in(&mut self, scope: &Scope) -> Result<(), ExpressionError> {
+        self.window.as_mut().map_or(Ok(()), |window| window.fill_lengths(scope))?;
         self.shape.as_mut().map_or(Ok(()), |shape| Arc::make_mut(shape).fill_zones(scope))
     }
 
@@ -208,6 +238,8 @@ impl Stream {
         end: Option<DateTime<Utc>>,
         manifest_digest: Digest16,
     ) -> Result<StreamContract, headwater_contract::NameError> {
+        let step = self.window.as_ref().filter(|_| self.end_is_inclusive).map(|window| window.policy.granularity.delta());
+        let end = end.map(|end| step.and_then(|step| end.checked_add_signed(step)).unwrap_or(end));
         Ok(StreamContract {
             name: StreamName::new(source.clone(), &self.name)?,
             title: self.title.clone(),

@@ -80,6 +80,7 @@ pub(super) fn complete_window(
         request: complete_bounds(window.request, window.feed, by_parents, blame)?,
         feed: window.feed,
         cap: window.cap,
+        by_settings: window.by_settings.unwrap_or_default(),
     };
     if let Some(cap) = &plan.cap
         && (cap.records.is_none() && cap.pages.is_none() || cap.total.is_some() && cap.records.is_none())

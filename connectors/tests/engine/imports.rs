@@ -9,7 +9,7 @@ use crate::server::{Asked, Reply, Server};
 use crate::work::{Got, at, open, range, read, text, whole};
 
 /// Imports a manifest whose `URL` is the server's; everything in it must have a counterpart.
-fn import(original: &str, server: &Server) -> String {
+pub(crate) fn import(original: &str, server: &Server) -> String {
     let original = original.replace("URL", &server.origin);
     let import = import_airbyte(&original, "source-test/manifest.yaml", None).unwrap();
     assert_eq!(import.report.count(Outcome::Impossible), 0, "{}", import.report);
@@ -17,7 +17,7 @@ fn import(original: &str, server: &Server) -> String {
 }
 
 /// A manifest of one stream `rows`, whose requester, selector, paginator and further keys are given.
-fn one(requester: &str, path: &str, paginator: &str, more: &str) -> String {
+pub(crate) fn one(requester: &str, path: &str, paginator: &str, more: &str) -> String {
     let indent =
         |text: &str, by: usize| text.lines().fold(String::new(), |all, line| all + &" ".repeat(by) + line + "\n");
     let paginator =
@@ -31,20 +31,20 @@ fn one(requester: &str, path: &str, paginator: &str, more: &str) -> String {
     )
 }
 
-const SPEC: &str = "spec:\n  type: Spec\n  connection_specification:\n    type: object\n    required: [api_key]\n    properties:\n      api_key: { type: string, airbyte_secret: true }\n      region: { type: string, default: eu }\n      since: { type: string, pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' }\n      ids: { type: array, items: { type: string } }\n      flag: { type: boolean, default: true }\n";
+pub(crate) const SPEC: &str = "spec:\n  type: Spec\n  connection_specification:\n    type: object\n    required: [api_key]\n    properties:\n      api_key: { type: string, airbyte_secret: true }\n      region: { type: string, default: eu }\n      since: { type: string, pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' }\n      ids: { type: array, items: { type: string } }\n      flag: { type: boolean, default: true }\n";
 
-async fn rows(original: &str, server: &Server, settings: &[(&str, SettingValue)]) -> Got {
+pub(crate) async fn rows(original: &str, server: &Server, settings: &[(&str, SettingValue)]) -> Got {
     let text = import(original, server);
     let source = open(&text, server, secret_of(&text), settings);
     read(&source, "rows", whole()).await.unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// The secret that a manifest asks for.
-fn secret_of(text: &str) -> &'static str {
+pub(crate) fn secret_of(text: &str) -> &'static str {
     if text.contains("api_key: {") { "api_key" } else { "" }
 }
 
-fn queries(asked: &[Asked]) -> Vec<String> {
+pub(crate) fn queries(asked: &[Asked]) -> Vec<String> {
     asked
         .iter()
         .map(|asked| asked.target.split_once('?').map_or(String::new(), |(_, query)| query.to_owned()))

@@ -13,6 +13,7 @@ mod connections;
 mod faults;
 mod files;
 mod formats;
+mod import_kinds;
 mod imports;
 mod jobs;
 mod limits;

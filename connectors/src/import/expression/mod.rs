@@ -83,6 +83,11 @@ impl Code {
         named(name)
     }
 
+    /// A value under a condition, else none.
+    pub(super) fn under(name: &str, condition: &str) -> Self {
+        Self::new(format!("{name} if {condition} else none"), Kind::Any)
+    }
+
     /// The value, or none where its text is empty.
     pub(super) fn unless_blank(&self, text: &Self) -> Self {
         Self::new(format!("{} if {} else none", self.tight(), text.tight()), self.kind)
@@ -147,6 +152,10 @@ pub(super) struct Names {
     pub(super) job: BTreeMap<Vec<String>, String>,
     /// Our names of what a parent may lack.
     pub(super) nullable: Vec<String>,
+    /// Our names of lists.
+    pub(super) lists: Vec<String>,
+    /// What slices put into requests goes into that of their first page alone.
+    pub(super) first_only: bool,
 }
 
 /// Translates the expressions of one component.
@@ -211,6 +220,26 @@ impl Translator<'_> {
         }
     }
 
+    /// The template as an expression with the value that its text spells, where that is of a type; else its text.
+    pub(super) fn as_value_of(&mut self, template: &str, wanted: &str) -> Answer {
+        let (test, known) = match wanted {
+            "integer" => ("integer", Kind::Number),
+            "number" => ("float", Kind::Number),
+            "boolean" => ("boolean", Kind::Bool),
+            _ => return self.as_value(template),
+        };
+        let (value, text) = (self.as_value(template)?, self.as_text(template)?);
+        let is_sure = match wanted {
+            "integer" => value.text.ends_with("| int"),
+            "number" => value.text.ends_with("| float"),
+            _ => value.kind == known,
+        };
+        if is_sure {
+            return Ok(value);
+        }
+        Ok(Code::new(format!("{} if {} is {test} else {}", value.tight(), value.tight(), text.tight()), Kind::Any))
+    }
+
     /// The template as an expression with its value as it is, for lists and conditions.
     pub(super) fn as_it_is(&mut self, template: &str) -> Answer {
         let pieces = self.pieces(template)?;
@@ -235,10 +264,10 @@ impl Translator<'_> {
         Ok(pieces
             .into_iter()
             .map(|piece| match piece {
-                Piece::Expression(ast) => match self.known(&ast) {
+                Piece::Expression(ast) => match self.known(&self.settings.written_out(&ast)) {
                     Some(Value::String(text)) => Piece::Text(text),
                     Some(value) if !value.is_null() => Piece::Expression(Ast::Constant(value)),
-                    _ => Piece::Expression(ast),
+                    _ => Piece::Expression(self.settings.written_out(&ast)),
                 },
                 text @ Piece::Text(_) => text,
             })
@@ -561,6 +590,7 @@ impl Translator<'_> {
             Place::Request if self.names.nullable.contains(&name) => {
                 Code::new(format!("{name} | default(none)"), Kind::Any)
             }
+            Place::Request if self.names.lists.contains(&name) => Code::atom(name, Kind::List),
             Place::Request => named(&name),
             Place::Record => Code::atom(format!("given.{name}"), Kind::Any),
             Place::Page => Code::atom(format!("settings.{name}"), Kind::Any),

@@ -143,16 +143,74 @@ impl Blocks<'_> {
                 pieces.push(Piece::Expression(made));
                 Ok(())
             }
+            "for" => {
+                let repeated = self.repeated(rest)?;
+                pieces.push(Piece::Expression(repeated));
+                Ok(())
+            }
             other => Err(format!("`{{% {other} %}}` has no counterpart in our expressions")),
         }
     }
 
-    /// The rest of an `if`.
+    /// A loop that writes each element of a list, or a field of it, between texts: a list that is joined.
+    fn repeated(&mut self, head: &str) -> Result<Ast, String> {
+        let odd = || format!("`{{% for {head} %}}` has no counterpart in our expressions");
+        let (name, list) = head.split_once(" in ").ok_or_else(odd)?;
+        let name = name.trim();
+        if name.contains(',') || list.split_whitespace().any(|word| word == "if" || word == "recursive") {
+            return Err(odd());
+        }
+        let list = self.expression(list)?;
+        let body = merged(self.until(&["else", "endfor"])?);
+        let Some(Part::Block("endfor")) = self.parts.next() else { return Err(odd()) };
+        let (mut before, mut after, mut between, mut item) = (String::new(), String::new(), None, None);
+        for piece in body {
+            match piece {
+                Piece::Text(text) if item.is_none() => before.push_str(&text),
+                Piece::Text(text) if between.is_none() => after.push_str(&text),
+                Piece::Text(text) if text.trim().is_empty() => {}
+                Piece::Expression(Ast::If(sign, condition, otherwise))
+                    if item.is_some()
+                        && between.is_none()
+                        && is_not_last(&condition)
+                        && is_blank(otherwise.as_deref()) =>
+                {
+                    let Ast::Constant(Value::String(sign)) = *sign else { return Err(odd()) };
+                    between = Some(sign);
+                }
+                Piece::Expression(ast) if item.is_none() => item = Some(ast),
+                _ => return Err(odd()),
+            }
+        }
+        let path = item.as_ref().and_then(Ast::path).ok_or_else(odd)?;
+        let (Some(Value::String(root)), fields) = (path.first(), path.get(1..).unwrap_or_default()) else {
+            return Err(odd());
+        };
+        if root != name || !fields.iter().all(Value::is_string) {
+            return Err(odd());
+        }
+        let attribute = fields.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(".");
+        let items = if attribute.is_empty() {
+            list.clone()
+        } else {
+            let named = vec![("attribute".to_owned(), Ast::Constant(attribute.into()))];
+            Ast::Filter(Box::new(list.clone()), "map".to_owned(), Vec::new(), named)
+        };
+        let sign = format!("{after}{}{before}", between.unwrap_or_default());
+        let joined_items =
+            Ast::Filter(Box::new(items), "join".to_owned(), vec![Ast::Constant(sign.into())], Vec::new());
+        let pieces = merged(vec![Piece::Text(before), Piece::Expression(joined_items), Piece::Text(after)]);
+        let pieces: Vec<Piece> =
+            pieces.into_iter().filter(|piece| !matches!(piece, Piece::Text(text) if text.is_empty())).collect();
+        // A list without elements writes nothing.
+        Ok(Ast::If(Box::new(joined(pieces)), Box::new(list), Some(Box::new(Ast::Constant("".into())))))
+    }
+
+    /// The rest of an `if`. A name that a branch sets is what it is there, under the condition.
     fn branches(&mut self, condition: Ast) -> Result<Ast, String> {
         let scope = self.values.clone();
         let then = joined(self.until(&["elif", "else", "endif"])?);
-        // A name that only one branch sets would need a condition of its own.
-        let changed = self.values != scope;
+        let set_then = std::mem::replace(&mut self.values, scope.clone());
         let Some(Part::Block(end)) = self.parts.next() else { return Err("`endif` is missing".to_owned()) };
         let (word, rest) = end.split_once(char::is_whitespace).unwrap_or((end, ""));
         let otherwise = match word {
@@ -167,12 +225,35 @@ impl Blocks<'_> {
             }
             _ => None,
         };
-        if changed || self.values != scope {
-            return Err("`set` within `if` has no counterpart in our expressions".to_owned());
+        let set_else = std::mem::replace(&mut self.values, scope.clone());
+        let value = |values: &[(String, Ast)], name: &str| {
+            let found = values.iter().find(|(known, _)| known == name);
+            found.map_or_else(|| Ast::Constant("".into()), |(_, value)| value.clone())
+        };
+        let mut names: Vec<String> = set_then.iter().chain(&set_else).map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let (then, otherwise) = (value(&set_then, &name), value(&set_else, &name));
+            if then != otherwise {
+                let chosen = Ast::If(Box::new(then), Box::new(condition.clone()), Some(Box::new(otherwise)));
+                self.values.insert(0, (name, chosen));
+            } else if !scope.iter().any(|(known, value)| *known == name && *value == then) {
+                self.values.insert(0, (name, then));
+            }
         }
         let otherwise = otherwise.unwrap_or(Ast::Constant("".into()));
         Ok(Ast::If(Box::new(then), Box::new(condition), Some(Box::new(otherwise))))
     }
+}
+
+/// Whether a condition is `not loop.last`.
+fn is_not_last(condition: &Ast) -> bool {
+    matches!(condition, Ast::Not(of) if of.path().is_some_and(|path| path == ["loop", "last"]))
+}
+
+fn is_blank(ast: Option<&Ast>) -> bool {
+    ast.is_none_or(|ast| matches!(ast, Ast::Constant(Value::String(text)) if text.is_empty()))
 }
 
 /// The text that pieces make, as an expression.
@@ -521,15 +602,27 @@ mod tests {
             ("{% if a %}x{% elif b %}y{% else %}z{% endif %}", "{{ 'x' if a else 'y' if b else 'z' }}"),
             ("{% set x = a.b %}{{ x + 1 }}", "{{ a.b + 1 }}"),
             ("{{ {'a': {'b': 1}} }}", "{{ {'a': {'b': 1}} }}"),
+            (
+                "{% if a %}{% set x = 1 %}{% else %}{% set x = 2 %}{% endif %}{{ x }}",
+                "{{ '' if a else '' }}{{ 1 if a else 2 }}",
+            ),
+            ("{% set x = 3 %}{% if a %}{% set x = 1 %}{% endif %}{{ x }}", "{{ '' if a else '' }}{{ 1 if a else 3 }}"),
+            (
+                "{% for x in y %}{{ x.b }}{% if not loop.last %},{% endif %}{% endfor %}",
+                "{{ y | map(attribute='b') | join(',') if y else '' }}",
+            ),
         ] {
-            assert_eq!(one(text), one(same), "{text}");
+            assert_eq!(template(text).unwrap(), template(same).unwrap(), "{text}");
         }
     }
 
     #[test]
     fn what_has_no_counterpart_is_refused_by_name() {
         for text in [
-            "{% for x in y %}{{ x }}{% endfor %}",
+            "{% for x in y %}{{ x + 1 }}{% endfor %}",
+            "{% for k, v in y %}{{ k }}{% endfor %}",
+            "{% for x in y %}{{ x }}",
+            "{% macro x() %}{% endmacro %}",
             "{{ a",
             "{{ a b }}",
             "{{ 'a }}",

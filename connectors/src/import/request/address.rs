@@ -96,9 +96,15 @@ fn joined(convert: &mut Convert<'_>, requester: &Value, names: &Names) -> Result
 
 /// The name of the value that is the whole address.
 fn url_field(convert: &mut Convert<'_>, requester: &Value, path: &str, names: &Names) -> Option<String> {
-    let pieces = convert.pieces(requester, names, path).ok()?;
+    let alone = [text(requester.get("url")), text(requester.get("url_base"))].into_iter().find(|text| !text.is_empty());
+    let is_alone = path.is_empty() && !names.job.is_empty();
+    let pieces = convert.pieces(requester, names, if is_alone { alone? } else { path }).ok()?;
     let [Piece::Expression(ast)] = pieces.as_slice() else { return None };
     let path = ast.path()?;
+    let whole: Vec<String> = path.iter().map(plain_text).collect();
+    if let Some(name) = names.job.get(&whole) {
+        return Some(name.clone());
+    }
     let root = path.first()?.as_str()?;
     let texts: Vec<String> = path.iter().skip(1).map(plain_text).collect();
     let last = texts.last()?.to_ascii_lowercase();

@@ -1,10 +1,11 @@
 //! The request of a stream: address, parameters, headers and body.
 
 mod address;
+mod params;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::{pieces_words, placed};
+use super::auth::{basic_words, pieces_words, placed};
 use super::convert::Convert;
 use super::expression::{Code, Kind, Names, Place};
 use super::jinja::{Ast, Piece};
@@ -75,6 +76,20 @@ pub(super) fn whole_url(requester: &Value) -> String {
 }
 
 impl Request {
+    /// Puts a value that requests know by a name where it goes; a condition leaves it out of some.
+    pub(super) fn place(&mut self, target: &Target, name: &str, condition: Option<&str>) {
+        let code = condition.map_or_else(|| Code::of_name(name), |condition| Code::under(name, condition));
+        let value =
+            if condition.is_some() { json!({ "expression": code.text }) } else { Value::from(format!("{{{name}}}")) };
+        match target {
+            Target::Query(key) => drop(self.params.insert(key.clone(), value)),
+            Target::Header(key) => drop(self.headers.insert(key.clone(), value)),
+            Target::Form(key) => drop(self.form.get_or_insert_default().insert(key.clone(), value)),
+            Target::Json(pointer) => self.json.get_or_insert_default().push((pointer.clone(), code)),
+            Target::Named(_) => {}
+        }
+    }
+
     /// Whether requests of this method have bodies at all.
     fn has_body(&self) -> bool {
         matches!(self.method.as_str(), "post" | "put" | "patch")
@@ -160,13 +175,19 @@ fn lay(body: &mut Value, path: &str, value: Value) {
 
 /// The request of a requester.
 pub(super) fn request(convert: &mut Convert<'_>, requester: &Value, names: &Names) -> Request {
+    request_after(convert, requester, names, &Request::default())
+}
+
+/// The same for a stream of several requests, which share the names of what is worked out.
+pub(super) fn request_after(convert: &mut Convert<'_>, requester: &Value, names: &Names, before: &Request) -> Request {
     let method = match requester.get("http_method") {
         Some(Value::String(method)) => convert.constant(requester, method).unwrap_or_else(|| method.clone()),
         _ => "GET".to_owned(),
     };
-    let mut request = Request { method: method.to_ascii_lowercase(), ..Request::default() };
+    let values = before.values.clone();
+    let mut request = Request { method: method.to_ascii_lowercase(), values, ..Request::default() };
     address::address(convert, requester, names, &mut request);
-    parameters(convert, requester, names, &mut request);
+    params::parameters(convert, requester, names, &mut request);
     headers(convert, requester, names, &mut request);
     if request.has_body() {
         body(convert, requester, names, &mut request);
@@ -253,28 +274,6 @@ fn open_secrets(convert: &mut Convert<'_>, node: &Value, ast: &Ast) {
             );
             convert.notes.approximated(node, what);
         }
-    }
-}
-
-fn parameters(convert: &mut Convert<'_>, requester: &Value, names: &Names, request: &mut Request) {
-    let fields = requester.get("request_parameters").or_else(|| {
-        component(requester, "request_options_provider").and_then(|options| options.get("request_parameters"))
-    });
-    match fields.cloned() {
-        Some(Value::String(template)) if !template.is_empty() => {
-            convert.notes.impossible(requester, "parameters that are one text");
-        }
-        Some(fields @ Value::Object(_)) => {
-            for (name, value) in tree::fields(&fields) {
-                if kind(value) == "QueryProperties" {
-                    convert.notes.impossible(value, "field lists in chunks");
-                    continue;
-                }
-                let Some(name) = name_of(convert, requester, names, name, request) else { continue };
-                put(convert, requester, names, Target::Query(name), value, request);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -384,6 +383,8 @@ fn scalar(
                 Value::String(text) => text,
                 list @ Value::Array(_) if !matches!(target, Target::Header(_)) => return Ok(Some(list)),
                 Value::Null if matches!(target, Target::Header(_)) => return Ok(None),
+                // `1.10` is a number there, and so is sent as `1.1`.
+                Value::Number(number) => number.to_string(),
                 _ => text.clone(),
             };
             if text.is_empty() {
@@ -401,8 +402,19 @@ fn scalar(
         request.credentials.push(placed(target, words));
         return Ok(None);
     }
+    if matches!(target, Target::Header(name) if name.eq_ignore_ascii_case("authorization"))
+        && let Some(basic) = basic_words(convert, &pieces)
+    {
+        request.credentials.push(basic);
+        return Ok(None);
+    }
     if has_secret(convert, &pieces) {
         return Err("a secret stands in an expression".to_owned());
+    }
+    // What is put together may spell a text in quotes, or a list.
+    if spells_literal(&pieces) && !matches!(target, Target::Header(_)) {
+        let code = convert.translate(node, names, Place::Request, |translator| translator.as_value(text))?;
+        return Ok(Some(json!({ "expression": format!("({}) or none", code.text) })));
     }
     let mut codes = Vec::new();
     for piece in &pieces {
@@ -435,6 +447,19 @@ fn scalar(
     }
     let code = convert.translate(node, names, Place::Request, |translator| translator.as_text(text))?;
     Ok(Some(json!({ "expression": format!("({}) or none", code.text) })))
+}
+
+/// Whether pieces begin and end as a text in quotes or a list does; so does what is written as JSON.
+fn spells_literal(pieces: &[Piece]) -> bool {
+    match pieces {
+        [Piece::Expression(Ast::Filter(_, name, ..))] => name == "tojson",
+        [Piece::Text(first), .., Piece::Text(last)] => {
+            let ends =
+                |open: char, close: char| first.trim_start().starts_with(open) && last.trim_end().ends_with(close);
+            ends('\'', '\'') || ends('"', '"') || ends('[', ']')
+        }
+        _ => false,
+    }
 }
 
 fn body(convert: &mut Convert<'_>, requester: &Value, names: &Names, request: &mut Request) {
