@@ -243,7 +243,7 @@ impl Trial<'_> {
 
     async fn error_under_200(&self) -> Case {
         let name = "an error under a good status is no data";
-        let field = self.cast.connector.manifest().http.error_in_body.as_ref().map(|error| error.field.clone());
+        let field = self.cast.tried.connector.manifest().http.error_in_body.as_ref().map(|error| error.field.clone());
         let (Some(field), Decoding::Json) = (field, &self.stream.decoding.format) else {
             return skipped(name, "the manifest names no field for errors");
         };

@@ -102,9 +102,9 @@ impl Trial<'_> {
         let before = self.expected(slice, None)?;
         self.stage.vendor.state().world = build(ROWS + 4)?;
         let second = self.read(slice, None, token).await.map_err(failed)?;
-        let mut expected = self.expected(slice, None)?;
-        for (text, count) in before {
-            if let Some(more) = expected.get_mut(&text) {
+        let mut expected = Tally::clone(&*self.expected(slice, None)?);
+        for (text, count) in before.iter() {
+            if let Some(more) = expected.get_mut(text) {
                 *more -= count;
             }
         }

@@ -4,6 +4,7 @@
 //! understands of a request it reads out of the request; it never asks the engine what it meant.
 
 mod appease;
+mod asks;
 mod body;
 mod jobs;
 mod lists;
@@ -25,7 +26,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use headwater_contract::{Clock, TimeRange};
+use headwater_contract::Clock;
+use serde_json::Value;
 
 use super::described::Described;
 use super::server::{Answers, Asked, Reply};
@@ -117,14 +119,14 @@ pub(super) struct State {
     /// Another origin that the manifest allows, and one that it does not.
     pub(super) other_origin: Option<String>,
     pub(super) foreign_origin: String,
-    /// Ranges that may be asked for.
-    pub(super) ranges: Vec<TimeRange>,
     /// Whether requests without a credential are refused.
     pub(super) is_guarded: bool,
     pub(super) described: Option<Arc<Described>>,
     issued: Vec<Issued>,
     /// Texts that ask for what was issued although they are not the vendor's own.
     aliases: BTreeMap<String, usize>,
+    /// What good answers must say, by the address of their stream.
+    appeasing: BTreeMap<usize, Vec<(Vec<String>, Value)>>,
     pages: usize,
     /// The time of the request that is answered.
     now: DateTime<Utc>,
@@ -157,11 +159,11 @@ impl State {
             origin: String::new(),
             other_origin: None,
             foreign_origin: String::new(),
-            ranges: Vec::new(),
             is_guarded: true,
             described: None,
             issued: Vec::new(),
             aliases: BTreeMap::new(),
+            appeasing: BTreeMap::new(),
             pages: 0,
             now: DateTime::UNIX_EPOCH,
         }
