@@ -184,7 +184,7 @@ async fn whoever_discovers_something_else_the_second_time_is_caught() {
     let lists_otherwise = trial(&cast, &stage, "visits").await.unwrap();
     let mut world = lists_otherwise.world(0).unwrap();
     let shops = world.tables.iter().position(|table| table.stream.name == "shops").unwrap();
-    world.change(shops, |table| table.rows.iter_mut().for_each(|row| row.value["id"] = 77.into()));
+    world.change(shops, |table| table.rows.iter_mut().for_each(|row| row.value["id"] = (row.number + 7_000).into()));
     lists_otherwise.worlds.lock().unwrap().insert(0, world);
     assert!(has_failed(&lists_otherwise.discovery().await), "other slices are not seen");
 }

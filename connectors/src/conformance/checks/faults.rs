@@ -161,7 +161,8 @@ impl Trial<'_> {
         // What others had sent already may come all the same.
         let Some(at) = state.hits.iter().position(|hit| hit.status == 429) else { return Ok(()) };
         let (before, after) = state.hits.split_at(at + 1);
-        let again = |refused: &Hit| after.iter().find(|hit| hit.request == refused.request).cloned();
+        let is_same = |hit: &Hit, refused: &Hit| (&hit.request, &hit.body) == (&refused.request, &refused.body);
+        let again = |refused: &Hit| after.iter().find(|hit| is_same(hit, refused)).cloned();
         let Some((refused, next)) = before.last().and_then(|refused| Some((refused, again(refused)?))) else {
             return Ok(());
         };

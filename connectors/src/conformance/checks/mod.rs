@@ -97,6 +97,7 @@ impl Trial<'_> {
     pub(super) async fn run(&self) -> Vec<CheckReport> {
         let mut reports = Vec::new();
         for check in Check::ALL {
+            let began = std::time::Instant::now();
             let cases = match tokio::time::timeout(self.cast.check_max, self.check(check)).await {
                 Ok(cases) => cases,
                 Err(_) => {
@@ -105,6 +106,7 @@ impl Trial<'_> {
                     vec![self.case(check, "the check ends", tried)]
                 }
             };
+            eprintln!("TIME {:.3} {} {} {}", began.elapsed().as_secs_f64(), self.stage.source.connector().name(), self.stream.name, check.name());
             reports.push(CheckReport { check, cases });
         }
         reports
@@ -217,7 +219,8 @@ impl Trial<'_> {
 
     /// Holds what came against the oracle.
     fn compare(&self, got: &Got, slice: &str, window: Option<TimeRange>) -> Tried {
-        self.compare_tally(&got.records, &self.expected(slice, window)?)
+        let expected = self.expected(slice, window)?;
+        self.compare_tally(&got.records, &expected)
     }
 
     fn expected(&self, slice: &str, window: Option<TimeRange>) -> Result<Arc<Tally>, Miss> {

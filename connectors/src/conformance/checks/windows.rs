@@ -31,7 +31,8 @@ impl Trial<'_> {
                         *all.entry(text).or_default() += count;
                     }
                 }
-                self.compare_tally(&all, &self.expected(slice, whole)?)?;
+                let expected = self.expected(slice, whole)?;
+                self.compare_tally(&all, &expected)?;
             }
             Ok(())
         };

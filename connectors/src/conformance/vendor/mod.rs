@@ -46,6 +46,7 @@ pub(super) const PAGE: usize = 3;
 pub(super) struct Hit {
     /// Method, path and query.
     pub(super) request: String,
+    pub(super) body: bytes::Bytes,
     /// When it came, by the run's time.
     pub(super) at: DateTime<Utc>,
     /// What it was.
@@ -256,7 +257,7 @@ impl Answers for Vendor {
         let mut state = self.state();
         let (what, reply) = state.judge(&asked, now);
         let request = format!("{} {}", asked.method, asked.target);
-        let mut hit = Hit { request, at: now, what, status: reply.status };
+        let mut hit = Hit { request, body: asked.body.clone(), at: now, what, status: reply.status };
         let pages = state.pages;
         state.pages += usize::from(matches!(hit.what, What::Page { .. }));
         let mut script = state.script.take();
