@@ -24,7 +24,6 @@ use crate::pagination::Pagination;
 use crate::portions::FieldNames;
 use crate::source::{Source, SourceOptions};
 use crate::stream::Stream;
-use crate::windowing::Unit;
 
 /// The time at which every run begins.
 const NOW: &str = "2026-07-15T12:00:00Z";
@@ -304,13 +303,7 @@ fn shorten_one(stream: &mut Stream) {
         }
         let mut length = window.policy.length;
         if let Some(request) = &window.request {
-            let unit = request.calendar.as_ref().filter(|calendar| calendar.each).map(|calendar| match calendar.unit {
-                Unit::Hour => Span::hours(1),
-                Unit::Day => Span::days(1),
-                Unit::Week => Span::days(7),
-                Unit::Month => Span::days(31),
-                Unit::Year => Span::days(366),
-            });
+            let unit = request.calendar.as_ref().filter(|calendar| calendar.each).map(|calendar| calendar.unit.span());
             for unit in unit.into_iter().chain(request.max_span) {
                 length = length.min(thrice(unit));
             }

@@ -46,12 +46,16 @@ impl Bounds {
     fn admits(&self, at: Option<DateTime<Utc>>) -> bool {
         let Some(at) = at else { return true };
         // A day that is asked for is all of it.
-        let coarse = self.clockface.as_ref().and_then(|clockface| clockface.read(&clockface.write(at, End::From, at)));
-        let coarse = coarse.unwrap_or(at);
+        let is_of = |bound: DateTime<Utc>| {
+            let written =
+                |at: DateTime<Utc>| self.clockface.as_ref().map(|clockface| clockface.write(at, End::From, at));
+            written(at).is_some_and(|text| written(bound) == Some(text))
+        };
         let is_after =
-            self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { coarse >= from || at >= from });
-        let is_before =
-            self.until.is_none_or(|until| if self.until_is_inclusive { coarse <= until } else { at < until });
+            self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { at >= from || is_of(from) });
+        let is_before = self
+            .until
+            .is_none_or(|until| if self.until_is_inclusive { at <= until || is_of(until) } else { at < until });
         is_after && is_before
     }
 
@@ -222,34 +226,43 @@ impl State {
         };
         let clockface = window.sent_format.with_zone(&found.scope).map_err(|error| error.to_string())?;
         let instant = |slot: &Slot| {
-            let text = self.slot(slot, found, asked);
-            let text = text.ok_or_else(|| format!("it has no bound at `{slot}`"))?;
+            let text = match self.slot(slot, found, asked) {
+                Some(text) => text,
+                // A name that stands nowhere in the request is no bound to the vendor.
+                None if matches!(slot, Slot::Name(_)) => return Ok(None),
+                None => return Err(format!("it has no bound at `{slot}`")),
+            };
             if let TimeFormat::Ago(unit) = &window.sent_format {
                 let units: i64 = text.parse().map_err(|_| format!("`{text}` at `{slot}` is no number"))?;
-                return Ok(self.now - TimeDelta::milliseconds(units.saturating_mul(unit.as_millis())));
+                return Ok(Some(self.now - TimeDelta::milliseconds(units.saturating_mul(unit.as_millis()))));
             }
             // A format that leaves out what it needs to be read back is known by what is written in it.
             let reads_back = |at: &DateTime<Utc>| plain(&clockface.write(*at, End::From, *at)).as_ref() == Some(&text);
             let read = clockface.read(&Value::String(text.clone())).filter(reads_back);
             let bounds = self.world.ranges.iter().flat_map(|range| [range.from(), range.until()]);
             let instant = read.or_else(|| bounds.into_iter().find(reads_back));
-            instant.ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
+            instant.map(Some).ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
         };
         let from = instant(&request.from)?;
-        let mut until = request.until.as_ref().map(instant).transpose()?;
+        let mut until = request.until.as_ref().map_or(Ok(None), instant)?;
         if let Some(length) = &request.length {
             let units = self.slot(&length.param, found, asked).and_then(|text| text.parse::<i64>().ok());
             let units = units.ok_or_else(|| format!("it has no length at `{}`", length.param))?;
-            until = until.or(Some(from + TimeDelta::milliseconds(units.saturating_mul(length.unit.as_millis()))));
+            let span = TimeDelta::milliseconds(units.saturating_mul(length.unit.as_millis()));
+            until = until.or(from.map(|from| from + span));
+        }
+        // One that is asked for one unit of a calendar at a time gives that unit.
+        if request.calendar.as_ref().is_some_and(|calendar| calendar.each) && until.is_none() {
+            let unit = self.world.ranges.iter().find(|range| Some(range.from()) == from);
+            until = unit.map(|unit| unit.until());
         }
         let is_ago = matches!(window.sent_format, TimeFormat::Ago(_));
-        let is_coarse = clockface.read(&clockface.write(from, End::From, from)) == Some(from);
         Ok(Bounds {
-            from: Some(from),
+            from,
             until,
             from_is_exclusive: request.from_is_exclusive,
             until_is_inclusive: request.until_is_inclusive,
-            clockface: Some(clockface).filter(|_| !is_ago && is_coarse),
+            clockface: Some(clockface).filter(|_| !is_ago),
             ..Bounds::default()
         })
     }

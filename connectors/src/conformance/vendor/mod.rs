@@ -241,6 +241,23 @@ impl State {
     }
 }
 
+impl State {
+    /// Writes a request down, and lets the script change what answers it.
+    fn conclude(&mut self, asked: &Asked, now: DateTime<Utc>, (what, reply): (What, Reply)) -> Reply {
+        let request = format!("{} {}", asked.method, asked.target);
+        let mut hit = Hit { request, body: asked.body.clone(), at: now, what, status: reply.status };
+        let pages = self.pages;
+        self.pages += usize::from(matches!(hit.what, What::Page { .. }));
+        let mut script = self.script.take();
+        let changed = script.as_mut().and_then(|script| script(&hit, pages, &reply));
+        self.script = script;
+        let reply = changed.unwrap_or(reply);
+        hit.status = if reply.cut.is_some() || reply.drops { 0 } else { reply.status };
+        self.hits.push(hit);
+        reply
+    }
+}
+
 impl Vendor {
     pub(super) fn new(state: State, time: Arc<VirtualTime>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(state), time })
@@ -255,18 +272,8 @@ impl Answers for Vendor {
     fn answer(&self, asked: Asked) -> Reply {
         let now = self.time.now();
         let mut state = self.state();
-        let (what, reply) = state.judge(&asked, now);
-        let request = format!("{} {}", asked.method, asked.target);
-        let mut hit = Hit { request, body: asked.body.clone(), at: now, what, status: reply.status };
-        let pages = state.pages;
-        state.pages += usize::from(matches!(hit.what, What::Page { .. }));
-        let mut script = state.script.take();
-        let changed = script.as_mut().and_then(|script| script(&hit, pages, &reply));
-        state.script = script;
-        let reply = changed.unwrap_or(reply);
-        hit.status = if reply.cut.is_some() || reply.drops { 0 } else { reply.status };
-        state.hits.push(hit);
-        reply
+        let judged = state.judge(&asked, now);
+        state.conclude(&asked, now, judged)
     }
 }
 
@@ -289,8 +296,9 @@ impl Answers for Elsewhere {
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             wrong.push(format!("{} {}", asked.method, asked.path));
         }
+        let now = self.vendor.time.now();
         match state.respond(&asked) {
-            Ok((_, reply)) if self.is_allowed => reply,
+            Ok(answered) if self.is_allowed => state.conclude(&asked, now, answered),
             _ => Reply::text(404, "{}"),
         }
     }

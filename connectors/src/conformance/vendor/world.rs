@@ -21,7 +21,7 @@ use super::row::{RowMaker, choices, cursor_fields, words};
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::expression::Scope;
 use crate::pagination::{Pagination, Seen};
-use crate::parents::{Fields, Given, ParentManifest, ParentRange, fields_of, scope_with};
+use crate::parents::{Fields, GIVEN, Given, ParentManifest, ParentRange, fields_of, scope_with};
 use crate::source::Source;
 use crate::stream::Stream;
 use crate::windowing::Feed;
@@ -341,7 +341,7 @@ fn times_of(
         return vec![Some(at); rows];
     }
     let step = window.policy.granularity.delta().max(TimeDelta::milliseconds(1));
-    let is_unique = cursor_fields(&stream.pagination).contains(&window.pointer);
+    let is_unique = cursor_fields(&stream.pagination).contains(&window.pointer) || is_known_by_time(stream);
     let mut times = Vec::new();
     for range in windows {
         let steps = ((range.until() - range.from()).num_milliseconds() / step.num_milliseconds()).max(1);
@@ -361,6 +361,16 @@ fn times_of(
         times.extend([Some(first.from() - step), Some(last.until())]);
     }
     times
+}
+
+/// Whether records of an owner are told apart by their time alone: a row for each day.
+fn is_known_by_time(stream: &Stream) -> bool {
+    let Some(window) = &stream.window else { return false };
+    let key = stream.columns().iter().filter(|column| stream.key().contains(&column.name));
+    let mut own = key.filter(|column| !column.pointer.starts_with(&format!("/{GIVEN}/")));
+    !stream.is_append_only()
+        && own.next().is_some_and(|column| Pointer::parse(&column.pointer) == window.pointer)
+        && own.next().is_none()
 }
 
 impl Table {
