@@ -5,7 +5,7 @@
 every_test() {
   step "parts" .ci/install
   step "build" cargo build --release --workspace --lib --bins --tests
-  tests "unit and house" cargo test --release --workspace --lib --bins --test engine --no-fail-fast
+  tests "unit and house" cargo test --release --workspace --lib --bins --test engine --test conformance --no-fail-fast
   tests "whole way" way --skip stores:: --skip retail::
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::

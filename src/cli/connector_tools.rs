@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use headwater_connectors::conformance::{ConformanceOptions, conformance};
+use headwater_connectors::conformance::{ConformanceOptions, ConformanceReport, conformance_of_all};
 use headwater_connectors::description::Description;
 use headwater_connectors::docs::{index, page, skeleton};
 use headwater_connectors::draft::{DraftOptions, draft};
@@ -66,21 +66,26 @@ fn all(desk: &Desk, library: &Library, specs: &Path, out: Option<&Path>) -> Ende
     Ok(if is_contradicted { ErrorKind::Config.exit_code() } else { 0 })
 }
 
-/// Tries connectors one after the other; exit 78 when a promise does not hold, because it is the manifest that is to be mended.
+/// Tries connectors, as many at a time as there are processors; exit 78 when a promise does not hold, because it is the manifest that is to
+/// be mended.
 pub(crate) async fn test(desk: &Desk, library: &Library, args: &TestArgs) -> Ended {
     let names: Vec<&str> =
         if args.all { library.names().collect() } else { args.names.iter().map(String::as_str).collect() };
-    let (mut reports, mut texts) = (Vec::new(), String::new());
-    for name in names {
-        let connector = find(desk, library, name)?;
-        let spec = args.spec.as_ref().map(|spec| Description::open(&desk.environment.folder.join(spec)));
-        let options = ConformanceOptions { description: spec.transpose()?, streams: args.streams.clone() };
-        let report = conformance(&connector, options).await;
-        texts.push_str(&report.text(args.why));
-        reports.push(report);
-    }
-    let is_good = reports.iter().all(headwater_connectors::conformance::ConformanceReport::is_good);
-    desk.output.data(&reports, || texts.trim_end().to_owned());
+    let connectors = names.into_iter().map(|name| find(desk, library, name)).collect::<Result<Vec<_>, _>>()?;
+    let spec = args.spec.as_ref().map(|spec| Description::open(&desk.environment.folder.join(spec)));
+    let options = ConformanceOptions { description: spec.transpose()?, streams: args.streams.clone() };
+    let (total, mut ended) = (connectors.len(), 0);
+    let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let reports = conformance_of_all(connectors, options, at_once, |report, took| {
+        ended += 1;
+        if total > 1 {
+            desk.output.note(format!("{ended}/{total}  {}, {:.1} s", report.line(), took.as_secs_f64()));
+        }
+    })
+    .await;
+    let is_good = reports.iter().all(ConformanceReport::is_good);
+    let texts = || reports.iter().map(|report| report.text(args.why)).collect::<String>();
+    desk.output.data(&reports, || texts().trim_end().to_owned());
     Ok(if is_good { 0 } else { ErrorKind::Config.exit_code() })
 }
 

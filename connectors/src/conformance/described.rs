@@ -4,7 +4,7 @@
 //! fails as it would with the vendor. Where the description says nothing, the manifest is taken at its word.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -138,8 +138,8 @@ impl Described {
 
     /// Gives the records of a world the fields and types that the description says.
     pub(super) fn fit_world(&self, world: &mut World) -> Result<(), String> {
-        for table in &mut world.tables {
-            let stream = std::sync::Arc::clone(&table.stream);
+        for at in 0..world.tables.len() {
+            let Some(stream) = world.tables.get(at).map(|table| Arc::clone(&table.stream)) else { continue };
             let operation = self.operation(&stream.name);
             let schema = operation.and_then(|operation| operation.answer()).and_then(|answer| answer.schema);
             let (Some(schema), Some(path)) = (schema, place_of(&stream.records)) else { continue };
@@ -151,9 +151,9 @@ impl Described {
                 }
             };
             let records = if matches!(stream.records, RecordsManifest::List(_)) { elements(&nodes) } else { nodes };
-            for row in &mut table.rows {
-                self.fit_record(&stream, &records, &mut row.value);
-            }
+            world.change(at, |table| {
+                table.rows.iter_mut().for_each(|row| self.fit_record(&stream, &records, &mut row.value));
+            });
         }
         Ok(())
     }

@@ -19,6 +19,7 @@
 //! description of the API a run proves the engine on the manifest's shape, and nothing about the vendor; with one, answers have only what the
 //! vendor says that they have, and requests may say only what the vendor takes. Time passes only where the engine waits, at once.
 
+mod all;
 mod checks;
 mod described;
 mod report;
@@ -31,6 +32,7 @@ mod vendor;
 #[cfg(test)]
 mod tests;
 
+pub use all::conformance_of_all;
 pub use report::{Case, Check, CheckReport, ConformanceReport, Outcome, StreamReport};
 
 use std::sync::Arc;
@@ -43,7 +45,7 @@ use described::Described;
 use stage::{Cast, Stage, sizes};
 
 /// What a run may be told.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ConformanceOptions {
     /// The API's description, of which answers are made.
     pub description: Option<Description>,
@@ -75,7 +77,7 @@ async fn run(connector: &Connector, options: ConformanceOptions, report: &mut Co
     };
     report.description = described.as_ref().map(|described| described.title());
     let cast = Cast::new(connector, described.clone());
-    let stage = Stage::open(&cast).await?;
+    let stage = Stage::open(&cast, None).await?;
     let names: Vec<String> =
         stage.source.contracts().iter().map(|contract| contract.name.stream().to_owned()).collect();
     let is_asked_for = |name: &&String| options.streams.is_empty() || options.streams.contains(*name);
@@ -92,7 +94,7 @@ async fn run(connector: &Connector, options: ConformanceOptions, report: &mut Co
 }
 
 async fn stream(cast: &Cast, name: &str) -> Result<Vec<CheckReport>, String> {
-    let stage = Stage::open(cast).await?;
+    let stage = Stage::open(cast, Some(name)).await?;
     Ok(trial(cast, &stage, name).await?.run().await)
 }
 
@@ -104,13 +106,9 @@ async fn trial<'a>(cast: &Cast, stage: &'a Stage, name: &str) -> Result<Trial<'a
     }
     let windows = stage.windows(&stream);
     let amount = vendor::Amount { windows: windows.clone(), rows: 0 };
-    let listing = vendor::World::build(
-        &stage.truth,
-        &stage.truth.stream_of(name).map_err(|error| error.to_string())?,
-        &[],
-        &amount,
-    )?;
+    let truth = stage.truth.stream_of(name).map_err(|error| error.to_string())?;
+    let listing = vendor::World::build(&stage.truth, &truth, &[], &amount)?;
     stage.vendor.state().begin(listing);
     let slices = stage.slices(&stream).await?;
-    Ok(Trial { cast: cast.clone(), stage, stream, slices, windows })
+    Ok(Trial::new(cast, stage, stream, slices, windows))
 }

@@ -206,6 +206,19 @@ impl ConformanceReport {
         )
     }
 
+    /// What came of it in a line.
+    pub fn line(&self) -> String {
+        if let Some(error) = &self.error {
+            return format!("{}: could not be tested: {error}", self.connector);
+        }
+        let (passed, failed, not_applicable) = self.counts();
+        let streams = self.streams.len();
+        format!(
+            "{}: {streams} streams, {passed} passed, {failed} failed, {not_applicable} with nothing to try",
+            self.connector
+        )
+    }
+
     /// The report as people read it; `all` also says why something had nothing to try.
     pub fn text(&self, all: bool) -> String {
         let mut out = format!("{}\n", self.connector);

@@ -34,7 +34,7 @@ pub(super) struct Given {
 
 impl Given {
     /// Everything that the manifest declares, and a stream for each template that no setting fills in.
-    pub(super) fn of(connector: &Connector, origin: &str) -> Self {
+    pub(super) fn of(connector: &Connector) -> Self {
         let manifest = connector.manifest();
         let ways: Vec<&Auth> = std::iter::once(&manifest.http.auth)
             .chain(manifest.streams.iter().filter_map(|(_, stream)| stream.auth.as_ref()))
@@ -47,7 +47,7 @@ impl Given {
         for (name, setting) in manifest.settings.iter() {
             if setting.secret {
                 given.secrets.insert(name.to_owned(), Secret::new(secret(name, &ways)));
-            } else if let Some(value) = plain(name, setting, origin, &zones, &choices) {
+            } else if let Some(value) = plain(name, setting, &zones, &choices) {
                 given.settings.insert(name.to_owned(), value);
             }
         }
@@ -63,6 +63,16 @@ impl Given {
         let streams = streams(connector);
         if streams.as_object().is_some_and(|streams| !streams.is_empty()) {
             given.settings.insert(STREAMS.to_owned(), SettingValue::Table(streams));
+        }
+        given
+    }
+
+    /// The same for a product that runs at `origin`, where the project says where it runs.
+    pub(super) fn at(&self, connector: &Connector, origin: &str) -> Self {
+        let mut given = self.clone();
+        let settings = connector.manifest().settings.iter();
+        for (name, _) in settings.filter(|(_, setting)| setting.setting_type == SettingType::Origin) {
+            given.settings.insert(name.to_owned(), SettingValue::Text(origin.to_owned()));
         }
         given
     }
@@ -88,23 +98,22 @@ impl Given {
 fn plain(
     name: &str,
     setting: &SettingManifest,
-    origin: &str,
     zones: &BTreeSet<String>,
     choices: &BTreeMap<String, String>,
 ) -> Option<SettingValue> {
-    if setting.setting_type == SettingType::Origin {
-        return Some(SettingValue::Text(origin.to_owned()));
-    }
-    if let Some(choice) = choices.get(name).filter(|_| setting.default.is_none()) {
+    let is_origin = setting.setting_type == SettingType::Origin;
+    if let Some(choice) = choices.get(name).filter(|_| setting.default.is_none() && !is_origin) {
         return Some(SettingValue::Text(choice.clone()));
     }
     let has_default = setting.default.is_some();
     Some(match setting.setting_type {
         SettingType::List => SettingValue::List(LISTED.map(str::to_owned).to_vec()),
         SettingType::Date => SettingValue::Date(FIRST_DAY.parse().ok()?),
+        // It is known when the server is.
+        SettingType::Origin => return None,
         _ if has_default => return None,
         SettingType::Text if zones.contains(name) => SettingValue::Text(ZONE.to_owned()),
-        SettingType::Text | SettingType::Origin => SettingValue::Text(format!("given-{}", name.replace('_', "-"))),
+        SettingType::Text => SettingValue::Text(format!("given-{}", name.replace('_', "-"))),
         SettingType::Number if name.contains("until") || name.contains("last") || name.contains("max") => {
             SettingValue::Number(20.0)
         }

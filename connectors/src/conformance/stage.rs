@@ -3,8 +3,9 @@
 //!
 //! Pages hold three records, caps let twelve through, and windows have few units of a calendar, so that every bound is met soon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Clock, Slice, SourceName, Span, StreamContract, TimeRange};
@@ -17,12 +18,12 @@ use super::time::VirtualTime;
 use super::vendor::{Elsewhere, Logins, PAGE, State, Vendor};
 use crate::connector::Connector;
 use crate::expression::{Scalar, Scope, Template};
-use crate::limits::Patience;
-use crate::manifest::{Instant, Manifest};
+use crate::limits::{MemoryQuotas, Patience};
+use crate::manifest::{Instant, Manifest, Ordered};
 use crate::pagination::Pagination;
+use crate::portions::FieldNames;
 use crate::source::{Source, SourceOptions};
 use crate::stream::Stream;
-use crate::windowing::Unit;
 
 /// The time at which every run begins.
 const NOW: &str = "2026-07-15T12:00:00Z";
@@ -34,6 +35,10 @@ pub(super) const WINDOWS: usize = 3;
 const SLICES: usize = 2;
 /// Parents of one request, where they are put together.
 const BATCH: u32 = 2;
+/// Longest time of one check on the machine's clock; each takes well under a second of a processor that is free.
+const CHECK: Duration = Duration::from_mins(2);
+/// How the stream of the keys that exist is called, after the stream that they are of.
+const KEYS: &str = "__keys";
 /// Longest wait for a turn.
 const TURN_DAYS: u64 = 30;
 
@@ -53,33 +58,85 @@ pub(super) struct Stage {
 /// The page sizes of streams as the manifest has them: parameter and value.
 pub(super) type Sizes = BTreeMap<String, (String, String)>;
 
+/// A manifest that plays, with what a project would give it.
+#[derive(Debug)]
+pub(super) struct Player {
+    pub(super) connector: Connector,
+    given: Given,
+}
+
+impl Player {
+    pub(super) fn new(connector: &Connector) -> Arc<Self> {
+        Arc::new(Self { given: Given::of(connector), connector: connector.clone() })
+    }
+
+    /// Its manifest, with no more streams than this one needs: a run opens many sources, and most manifests have many streams.
+    fn manifest(&self, stream: Option<&str>) -> Manifest {
+        let mut manifest = self.connector.manifest().clone();
+        // What a project makes of templates may need any stream.
+        if let Some(needed) = stream.and_then(|stream| self.needed(stream)).filter(|_| manifest.templates.is_empty()) {
+            manifest.streams.retain(|name| needed.contains(name));
+        }
+        manifest
+    }
+
+    /// A stream and all that it names; nothing where it is not one of the manifest's own.
+    fn needed(&self, stream: &str) -> Option<BTreeSet<String>> {
+        let streams = &self.connector.manifest().streams;
+        let mut open = vec![stream.strip_suffix(KEYS).unwrap_or(stream).to_owned()];
+        let mut needed = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if !needed.insert(name.clone()) {
+                continue;
+            }
+            let stream = self.connector.with_defaults(streams.get(&name)?.clone());
+            open.extend(stream.parent.iter().map(|parent| parent.stream.clone()));
+            let listing = stream.slices.iter().flat_map(|slices| slices.listing_streams());
+            open.extend(listing.map(|parent| parent.stream.clone()));
+            let lookups = stream.lookups.iter().flat_map(Ordered::iter);
+            open.extend(lookups.map(|(_, lookup)| lookup.stream.clone()));
+            open.extend(stream.column_list.iter().map(|list| list.stream.clone()));
+            open.extend(stream.fields.iter().filter_map(|fields| match &fields.of {
+                FieldNames::Stream(list) => Some(list.stream.clone()),
+                FieldNames::Columns | FieldNames::List(_) | FieldNames::Setting(_) => None,
+            }));
+        }
+        Some(needed)
+    }
+}
+
 /// Who plays: the manifest that is tried, and the vendor that it is tried against.
 #[derive(Clone, Debug)]
 pub(super) struct Cast {
-    pub(super) connector: Arc<Connector>,
+    pub(super) tried: Arc<Player>,
     /// The manifest that the vendor is made of, where that is another one.
-    pub(super) truth: Option<Arc<Connector>>,
+    pub(super) truth: Option<Arc<Player>>,
     pub(super) described: Option<Arc<Described>>,
     pub(super) patience: Patience,
+    /// Longest time of one check on the machine's clock.
+    pub(super) check_max: Duration,
+    /// Whether the engine goes wherever it is led: only tests of the suite itself have one that does.
+    pub(super) is_gullible: bool,
 }
 
 impl Cast {
     pub(super) fn new(connector: &Connector, described: Option<Arc<Described>>) -> Self {
         let patience = Patience {
             // Declared limits are kept, and no run waits for them.
-            turn_max: std::time::Duration::from_secs(TURN_DAYS * 86_400),
+            turn_max: Duration::from_secs(TURN_DAYS * 86_400),
             ..Patience::default()
         };
-        Self { connector: Arc::new(connector.clone()), truth: None, described, patience }
+        let tried = Player::new(connector);
+        Self { tried, truth: None, described, patience, check_max: CHECK, is_gullible: false }
     }
 }
 
 impl Stage {
-    pub(super) async fn open(cast: &Cast) -> Result<Self, String> {
-        let connector = &cast.connector;
+    /// With all streams of the manifest, or only with what one of them needs.
+    pub(super) async fn open(cast: &Cast, stream: Option<&str>) -> Result<Self, String> {
         let time = Arc::new(VirtualTime::at(now()));
-        let truth = cast.truth.as_ref().unwrap_or(connector);
-        let mut manifest = truth.manifest().clone();
+        let player = cast.truth.as_ref().unwrap_or(&cast.tried);
+        let mut manifest = player.manifest(stream);
         let state = State::new(Logins::default(), manifest.http.auth.clone());
         let vendor = Vendor::new(state, Arc::clone(&time));
         let elsewhere = |is_allowed| {
@@ -97,28 +154,37 @@ impl Stage {
         let origin = here.origin();
         let move_here = |manifest: &mut Manifest| {
             manifest.http.base_url = relocated(&manifest.http.base_url, &origin)?;
+            let streams = manifest.streams.values_mut().chain(manifest.templates.values_mut());
+            for base_url in streams.chain(&mut manifest.defaults).filter_map(|stream| stream.base_url.as_mut()) {
+                *base_url = relocated(base_url, &origin)?;
+            }
             manifest.http.other_origins = if other.is_allowed { vec![there.origin()] } else { Vec::new() };
             Ok::<_, String>(Logins::relocate(manifest, &origin))
         };
-        let open = |connector: &Connector, manifest: Manifest| {
-            let given = Given::of(connector, &origin);
+        let open = |player: &Player, manifest: Manifest| {
+            let given = player.given.at(&player.connector, &origin);
             let mut options = SourceOptions::new(Arc::clone(&time) as Arc<dyn Clock>);
             options.waiting = Arc::clone(&time) as _;
+            // Ports come again, and with them would the use of limits by another run, whose time is another one.
+            options.quotas = Arc::new(MemoryQuotas::default());
             options.allow_private = servers.iter().map(|server| server.address.clone()).collect();
             options.secrets = given.secrets;
             options.patience = cast.patience.clone();
             let name = SourceName::new("tested").map_err(|error| error.to_string())?;
-            let moved = Arc::new(connector.with_manifest(manifest));
+            let moved = Arc::new(player.connector.with_manifest(manifest));
             let opened = Source::open_as(moved, name, &given.settings, options, &shorten);
             opened.map_err(|error| error.to_string())
         };
         let logins = move_here(&mut manifest)?;
-        let known = Given::of(truth, &origin).texts(truth);
-        let truth = open(truth, manifest)?;
-        let source = if cast.truth.is_some() {
-            let mut manifest = connector.manifest().clone();
+        let known = player.given.at(&player.connector, &origin).texts(&player.connector);
+        let truth = open(player, manifest)?;
+        let source = if cast.truth.is_some() || cast.is_gullible {
+            let mut manifest = cast.tried.manifest(stream);
             move_here(&mut manifest)?;
-            open(connector, manifest)?
+            if cast.is_gullible {
+                manifest.http.other_origins.push(nowhere.origin());
+            }
+            open(&cast.tried, manifest)?
         } else {
             truth.clone()
         };
@@ -237,13 +303,7 @@ fn shorten_one(stream: &mut Stream) {
         }
         let mut length = window.policy.length;
         if let Some(request) = &window.request {
-            let unit = request.calendar.as_ref().filter(|calendar| calendar.each).map(|calendar| match calendar.unit {
-                Unit::Hour => Span::hours(1),
-                Unit::Day => Span::days(1),
-                Unit::Week => Span::days(7),
-                Unit::Month => Span::days(31),
-                Unit::Year => Span::days(366),
-            });
+            let unit = request.calendar.as_ref().filter(|calendar| calendar.each).map(|calendar| calendar.unit.span());
             for unit in unit.into_iter().chain(request.max_span) {
                 length = length.min(thrice(unit));
             }

@@ -1,11 +1,10 @@
 //! The suite can fail: a vendor of one manifest, read by another that is wrong in one place, or by an engine without patience.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::checks::{Got, Trial};
+use super::checks::Got;
 use super::report::{Case, Check, CheckReport, Outcome};
-use super::stage::{Cast, Stage};
+use super::stage::{Cast, Player, Stage};
 use super::trial;
 use crate::connector::Connector;
 
@@ -42,6 +41,24 @@ streams:
     path: /changes
     kind: chain
     chain: { param: token, next: /next, more: /more }
+  shops:
+    title: shops
+    path: /shops
+    kind: snapshot
+    pagination: { next_url: { url: /links/next } }
+  visits:
+    title: visits
+    path: /shops/{shop}/visits
+    kind: snapshot
+    slices: { parent: { stream: shops, fields: { shop: id } }, as: shop }
+  notes:
+    title: notes
+    path: /notes
+    kind: snapshot
+    decoding: { lines: { wrap_as: name } }
+    records: ''
+    key: [name]
+    columns: { name: { type: string } }
 ";
 
 fn cast(wrong: &str, right: &str) -> Cast {
@@ -50,14 +67,25 @@ fn cast(wrong: &str, right: &str) -> Cast {
     assert!(right.is_empty() || text != SHOP, "{right} is not there");
     let text = if right.is_empty() { SHOP.to_owned() } else { text };
     let tried = Connector::parse(&text, "shop.yaml").unwrap_or_else(|error| panic!("{error}"));
-    Cast { truth: Some(Arc::new(truth)), ..Cast::new(&tried, None) }
+    Cast { truth: Some(Player::new(&truth)), ..Cast::new(&tried, None) }
+}
+
+async fn reports(cast: &Cast, stream: &str) -> Vec<CheckReport> {
+    let stage = Stage::open(cast, Some(stream)).await.unwrap();
+    trial(cast, &stage, stream).await.unwrap().run().await
 }
 
 /// The checks that fail of a stream.
 async fn failing(cast: &Cast, stream: &str) -> Vec<Check> {
-    let stage = Stage::open(cast).await.unwrap();
-    let reports = trial(cast, &stage, stream).await.unwrap().run().await;
+    let reports = reports(cast, stream).await;
     reports.iter().filter(|report| report.has_failed()).map(|report| report.check).collect()
+}
+
+/// The cases that fail of a check of a stream.
+async fn failing_cases(cast: &Cast, stream: &str, check: Check) -> Vec<String> {
+    let reports = reports(cast, stream).await;
+    let cases = reports.into_iter().filter(|report| report.check == check).flat_map(|report| report.cases);
+    cases.filter(|case| matches!(case.outcome, Outcome::Failed { .. })).map(|case| case.name).collect()
 }
 
 fn has_failed(cases: &[Case]) -> bool {
@@ -66,7 +94,7 @@ fn has_failed(cases: &[Case]) -> bool {
 
 #[tokio::test]
 async fn the_manifest_that_the_vendor_is_made_of_passes() {
-    for stream in ["orders", "items", "changes"] {
+    for stream in ["orders", "items", "changes", "shops", "visits", "notes"] {
         assert_eq!(failing(&cast("", ""), stream).await, [], "{stream}");
     }
 }
@@ -123,14 +151,61 @@ async fn an_engine_without_patience_is_caught() {
     assert!(failing(&never_waits, "items").await.contains(&Check::Throttle));
 }
 
+/// No answer that is no data is taken for data: each place that lets one through is found by the case that is there for it.
+#[tokio::test]
+async fn whoever_is_taken_in_by_a_hostile_vendor_is_caught() {
+    let mut gives_up = cast("", "");
+    gives_up.patience.retries_max = 0;
+    let mut gullible = cast("", "");
+    gullible.is_gullible = true;
+    let shrugs = cast("  errors: [{ when: { status: 503 }, then: accept }]\n  limits: [{", "  limits: [{");
+    for (cast, stream, case) in [
+        (&gives_up, "items", "a failure that passes is not seen"),
+        (&shrugs, "notes", "a failure that stays is named"),
+        (&cast("records: { found: /data }", "records: /data"), "items", "an answer without its list is no data"),
+        (&gullible, "shops", "a next page elsewhere is refused"),
+        (&gullible, "items", "a redirect to another origin is refused, and nothing is sent there"),
+    ] {
+        let failing = failing_cases(cast, stream, Check::Hostile).await;
+        assert!(failing.iter().any(|known| known == case), "{case}: {failing:?}");
+    }
+}
+
+/// A contract or slices that are others the next time a source is opened.
+#[tokio::test]
+async fn whoever_discovers_something_else_the_second_time_is_caught() {
+    let cast = cast("", "");
+    let stage = Stage::open(&cast, Some("visits")).await.unwrap();
+    let mut promises_otherwise = trial(&cast, &stage, "visits").await.unwrap();
+    assert!(!has_failed(&promises_otherwise.discovery().await));
+    promises_otherwise.cast = self::cast("name: { type: string }", "name: { type: string, nullable: true }");
+    assert!(has_failed(&promises_otherwise.discovery().await), "another contract is not seen");
+
+    let lists_otherwise = trial(&cast, &stage, "visits").await.unwrap();
+    let mut world = lists_otherwise.world(0).unwrap();
+    let shops = world.tables.iter().position(|table| table.stream.name == "shops").unwrap();
+    world.change(shops, |table| table.rows.iter_mut().for_each(|row| row.value["id"] = (row.number + 7_000).into()));
+    lists_otherwise.worlds.lock().unwrap().insert(0, world);
+    assert!(has_failed(&lists_otherwise.discovery().await), "other slices are not seen");
+}
+
+/// A check that does not end in its time fails by name, and the next one is made all the same.
+#[tokio::test]
+async fn a_check_that_goes_on_for_ever_is_a_failure() {
+    let cast = Cast { check_max: Duration::ZERO, ..cast("", "") };
+    let reports = reports(&cast, "items").await;
+    assert_eq!(reports.len(), Check::ALL.len());
+    let pages = reports.iter().find(|report| report.check == Check::Pages).unwrap();
+    assert_eq!(pages.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["the check ends"]);
+    assert!(pages.has_failed());
+}
+
 #[tokio::test]
 async fn what_comes_of_nothing_is_no_success() {
     let cast = cast("", "");
-    let stage = Stage::open(&cast).await.unwrap();
-    let trial: Trial<'_> = trial(&cast, &stage, "items").await.unwrap();
+    let stage = Stage::open(&cast, Some("items")).await.unwrap();
+    let trial = trial(&cast, &stage, "items").await.unwrap();
     trial.columns();
     assert!(trial.named(Ok(Got::default())).is_err(), "no records are taken for success");
-    let other = Trial { slices: vec![("other".to_owned(), stage.source.scope().clone())], ..trial };
-    assert!(has_failed(&other.discovery().await), "other slices are not seen");
     assert!(!CheckReport { check: Check::Hostile, cases: Vec::new() }.has_failed());
 }

@@ -34,6 +34,11 @@ impl<T> Ordered<T> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
+    /// Leaves out what `keeps` does not hold for.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| keeps(name));
+    }
+
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())

@@ -7,7 +7,7 @@ use chrono::{
     DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
 };
 use chrono_tz::Tz;
-use headwater_contract::TimeRange;
+use headwater_contract::{Span, TimeRange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,6 +47,17 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// As long as the longest of them.
+    pub(crate) fn span(self) -> Span {
+        match self {
+            Self::Hour => Span::hours(1),
+            Self::Day => Span::days(1),
+            Self::Week => Span::days(7),
+            Self::Month => Span::days(31),
+            Self::Year => Span::days(366),
+        }
+    }
+
     /// The units of `zone` that cover `range`, in order; nothing when there are too many, or a date beyond all calendars.
     pub fn cover(self, range: TimeRange, zone: Tz) -> Option<Vec<TimeRange>> {
         let mut units = Vec::new();

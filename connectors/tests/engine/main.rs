@@ -8,7 +8,6 @@ mod auth;
 mod capabilities;
 mod chains;
 mod columns;
-mod conformance;
 mod connections;
 mod faults;
 mod files;

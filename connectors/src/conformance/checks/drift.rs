@@ -76,9 +76,7 @@ impl Trial<'_> {
 
     async fn changed(&self, change: &(dyn Fn(&mut Value) + Sync)) -> Tried {
         let mut world = self.world(ROWS)?;
-        if let Some(table) = world.tables.first_mut() {
-            table.rows.iter_mut().for_each(|row| change(&mut row.value));
-        }
+        world.change(0, |table| table.rows.iter_mut().for_each(|row| change(&mut row.value)));
         self.begin(world);
         let Some((slice, _)) = self.slices.first() else { return Ok(()) };
         self.read_whole(slice, self.middle()).await.map(drop)
@@ -96,14 +94,16 @@ impl Trial<'_> {
         }
         let tried = async {
             let mut world = self.world(ROWS)?;
-            let Some(table) = world.tables.first_mut() else { return Ok(()) };
+            let Some(table) = world.target() else { return Ok(()) };
             // In the middle of a page: first and last records may ask for the next one.
             let Some(at) = middle_row(table, self.middle()) else {
                 return Err(miss("a page of several records", "none"));
             };
-            if let Some(row) = table.rows.get_mut(at) {
-                row.text = Some(BROKEN.to_owned());
-            }
+            world.change(0, |table| {
+                if let Some(row) = table.rows.get_mut(at) {
+                    row.text = Some(BROKEN.to_owned());
+                }
+            });
             self.begin(world);
             let Some((slice, _)) = self.slices.first() else { return Ok(()) };
             let got = self.read_whole(slice, self.middle()).await?;

@@ -78,15 +78,9 @@ impl Trial<'_> {
         {
             let tried = async {
                 // A token that was issued before must not help.
-                let stage = Stage::open(&self.cast).await;
+                let stage = Stage::open(&self.cast, Some(&self.stream.name)).await;
                 let stage = stage.map_err(|error| miss("a source", error))?;
-                let trial = Trial {
-                    cast: self.cast.clone(),
-                    stage: &stage,
-                    stream: self.stream.clone(),
-                    slices: self.slices.clone(),
-                    windows: self.windows.clone(),
-                };
+                let trial = self.on(&stage);
                 let world = trial.world(ROWS)?;
                 trial.begin(world);
                 stage.vendor.state().script = Some(Box::new(move |hit, _, _| super::faults::refuse(hit, status)));
@@ -117,7 +111,7 @@ impl Trial<'_> {
     pub(in crate::conformance) async fn discovery(&self) -> Vec<Case> {
         let check = Check::Discovery;
         let tried = async {
-            let again = Stage::open(&self.cast).await;
+            let again = Stage::open(&self.cast, Some(&self.stream.name)).await;
             let again = again.map_err(|error| miss("a source", error))?;
             let name = &self.stream.name;
             let (one, other) = (self.stage.contract(name), again.contract(name));
@@ -164,8 +158,9 @@ impl Trial<'_> {
             };
             self.begin(self.world(ROWS)?);
             self.stage.vendor.state().logins.revoke();
+            // The token that is held has ended; where there is a second page, another one ends there.
             let last = pages.saturating_sub(1).min(1);
-            let mut has_ended = false;
+            let mut has_ended = last == 0;
             self.stage.vendor.state().script = Some(Box::new(move |hit, page, _| {
                 let ends = !has_ended && page == last && matches!(hit.what, super::What::Page { .. });
                 has_ended |= ends;

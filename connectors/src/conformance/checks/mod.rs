@@ -6,7 +6,8 @@ mod identity;
 mod reading;
 mod windows;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use headwater_contract::{Explain, ReadEvent, ReadSummary, TimeRange};
@@ -25,6 +26,8 @@ use crate::windowing::read_instant;
 pub(super) const ROWS: usize = 7;
 /// Requests that a report shows of a case that failed.
 const SHOWN: usize = 4;
+/// How often a window is cut in halves at most.
+const CUTS: usize = 6;
 /// Longest time of one reading on the machine's clock: it waits for nothing.
 const READING: Duration = Duration::from_mins(1);
 
@@ -35,6 +38,10 @@ pub(super) struct Trial<'a> {
     pub(super) stream: Arc<Stream>,
     pub(super) slices: Vec<(String, Scope)>,
     pub(super) windows: Vec<TimeRange>,
+    /// The ranges that may be asked for: windows and what they are cut into.
+    ranges: Arc<[TimeRange]>,
+    /// Worlds by their records: most cases begin in the same one.
+    pub(super) worlds: Arc<Mutex<BTreeMap<usize, World>>>,
 }
 
 /// What a reading gave.
@@ -58,28 +65,68 @@ pub(super) fn miss(expected: impl Into<String>, found: impl Into<String>) -> Mis
     Miss { expected: expected.into(), found: found.into() }
 }
 
+impl<'a> Trial<'a> {
+    /// Of a stream with these slices and windows.
+    pub(super) fn new(
+        cast: &Cast,
+        stage: &'a Stage,
+        stream: Arc<Stream>,
+        slices: Vec<(String, Scope)>,
+        windows: Vec<TimeRange>,
+    ) -> Self {
+        let ranges = ranges(stage, &stream, &slices, &windows).into();
+        Self { cast: cast.clone(), stage, stream, slices, windows, ranges, worlds: Arc::default() }
+    }
+
+    /// The same on another stage.
+    fn on<'b>(&self, stage: &'b Stage) -> Trial<'b> {
+        Trial {
+            cast: self.cast.clone(),
+            stage,
+            stream: Arc::clone(&self.stream),
+            slices: self.slices.clone(),
+            windows: self.windows.clone(),
+            ranges: Arc::clone(&self.ranges),
+            worlds: Arc::clone(&self.worlds),
+        }
+    }
+}
+
 impl Trial<'_> {
-    /// Makes all checks.
+    /// Makes all checks, each within its time.
     pub(super) async fn run(&self) -> Vec<CheckReport> {
         let mut reports = Vec::new();
         for check in Check::ALL {
-            let cases = match check {
-                Check::Columns => self.columns(),
-                Check::Access => self.access().await,
-                Check::Discovery => self.discovery().await,
-                Check::Pages => self.pages().await,
-                Check::Tiling => self.tiling().await,
-                Check::Resume => self.resume().await,
-                Check::Gaps => self.gaps().await,
-                Check::Throttle => self.throttle().await,
-                Check::Renewal => self.renewal().await,
-                Check::Drift => self.drift().await,
-                Check::Overflow => self.overflow().await,
-                Check::Hostile => self.hostile().await,
+            let began = std::time::Instant::now();
+            let cases = match tokio::time::timeout(self.cast.check_max, self.check(check)).await {
+                Ok(cases) => cases,
+                Err(_) => {
+                    let most = self.cast.check_max.as_secs();
+                    let tried = Err(miss(format!("an end within {most} s"), "it was still at work"));
+                    vec![self.case(check, "the check ends", tried)]
+                }
             };
+            eprintln!("TIME {:.3} {} {} {}", began.elapsed().as_secs_f64(), self.stage.source.connector().name(), self.stream.name, check.name());
             reports.push(CheckReport { check, cases });
         }
         reports
+    }
+
+    async fn check(&self, check: Check) -> Vec<Case> {
+        match check {
+            Check::Columns => self.columns(),
+            Check::Access => self.access().await,
+            Check::Discovery => self.discovery().await,
+            Check::Pages => self.pages().await,
+            Check::Tiling => self.tiling().await,
+            Check::Resume => self.resume().await,
+            Check::Gaps => self.gaps().await,
+            Check::Throttle => self.throttle().await,
+            Check::Renewal => self.renewal().await,
+            Check::Drift => self.drift().await,
+            Check::Overflow => self.overflow().await,
+            Check::Hostile => self.hostile().await,
+        }
     }
 
     /// The window in the middle, where there are windows.
@@ -89,7 +136,10 @@ impl Trial<'_> {
     }
 
     /// A world of so many records for each owner, in each window where there are windows.
-    fn world(&self, rows: usize) -> Result<World, Miss> {
+    pub(super) fn world(&self, rows: usize) -> Result<World, Miss> {
+        if let Some(world) = self.worlds.lock().unwrap_or_else(PoisonError::into_inner).get(&rows) {
+            return Ok(world.clone());
+        }
         let amount = Amount { windows: self.windows.clone(), rows };
         let truth = self
             .stage
@@ -98,40 +148,17 @@ impl Trial<'_> {
             .map_err(|error| miss("the stream", described_error(&error)))?;
         let world = World::build(&self.stage.truth, &truth, &self.slices, &amount);
         let mut world = world.map_err(|error| miss("records of the manifest's shape", error))?;
+        world.ranges = Arc::clone(&self.ranges);
         if let Some(described) = &self.cast.described {
             described.fit_world(&mut world).map_err(|error| miss("records where the manifest says", error))?;
         }
+        self.worlds.lock().unwrap_or_else(PoisonError::into_inner).insert(rows, world.clone());
         Ok(world)
     }
 
     /// Puts a world on the stage, with nothing asked of it yet.
     fn begin(&self, world: World) {
-        let mut state = self.stage.vendor.state();
-        state.begin(world);
-        state.ranges.clone_from(&self.ranges());
-    }
-
-    /// The ranges that may be asked for: windows and what they are cut into.
-    fn ranges(&self) -> Vec<TimeRange> {
-        let Some(plan) = &self.stream.window else { return Vec::new() };
-        let mut ranges = Vec::new();
-        for (_, scope) in &self.slices {
-            let Ok(wire) =
-                crate::windowing::Wire::new(plan, scope, headwater_contract::Clock::now(self.stage.time.as_ref()))
-            else {
-                continue;
-            };
-            let mut open: Vec<TimeRange> =
-                self.windows.iter().flat_map(|window| wire.pieces(*window).unwrap_or_default()).collect();
-            for _ in 0..6 {
-                ranges.extend(open.iter().copied());
-                open =
-                    open.iter().filter_map(|range| wire.cut(*range)).flat_map(|(left, right)| [left, right]).collect();
-            }
-        }
-        ranges.sort_by_key(|range| (range.from(), range.until()));
-        ranges.dedup();
-        ranges
+        self.stage.vendor.state().begin(world);
     }
 
     /// Reads to the end.
@@ -192,10 +219,11 @@ impl Trial<'_> {
 
     /// Holds what came against the oracle.
     fn compare(&self, got: &Got, slice: &str, window: Option<TimeRange>) -> Tried {
-        self.compare_tally(&got.records, &self.expected(slice, window)?)
+        let expected = self.expected(slice, window)?;
+        self.compare_tally(&got.records, &expected)
     }
 
-    fn expected(&self, slice: &str, window: Option<TimeRange>) -> Result<Tally, Miss> {
+    fn expected(&self, slice: &str, window: Option<TimeRange>) -> Result<Arc<Tally>, Miss> {
         let world = self.stage.vendor.state().world.clone();
         let expected = world.expected(&self.stage.truth, slice, window);
         expected.map_err(|error| miss("records that can be decoded", error))
@@ -253,6 +281,28 @@ impl Trial<'_> {
         let evidence = crate::refusal::Evidence { status, header: &|_| None, field: &|_| None, text: Some("") };
         self.stream.request.rules.iter().any(|rule| rule.when.holds(&evidence))
     }
+}
+
+/// The ranges that may be asked for: whole windows first, then what they are cut into where something cuts them.
+fn ranges(stage: &Stage, stream: &Stream, slices: &[(String, Scope)], windows: &[TimeRange]) -> Vec<TimeRange> {
+    let Some(plan) = &stream.window else { return Vec::new() };
+    let is_cut =
+        plan.cap.is_some() || stream.request.rules.iter().any(|rule| rule.then == crate::refusal::Action::SplitWindow);
+    let mut ranges: Vec<TimeRange> = Vec::new();
+    for (_, scope) in slices {
+        let now = headwater_contract::Clock::now(stage.time.as_ref());
+        let Ok(wire) = crate::windowing::Wire::new(plan, scope, now) else { continue };
+        let pieces = windows.iter().flat_map(|window| wire.pieces(*window).unwrap_or_default());
+        let mut open: Vec<TimeRange> = pieces.filter(|piece| !ranges.contains(piece)).collect();
+        for _ in 0..=CUTS {
+            ranges.extend(open.iter().copied());
+            if !is_cut {
+                break;
+            }
+            open = open.iter().filter_map(|range| wire.cut(*range)).flat_map(|(left, right)| [left, right]).collect();
+        }
+    }
+    ranges
 }
 
 /// A case that there is nothing to try for.

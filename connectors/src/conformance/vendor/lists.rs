@@ -7,19 +7,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::appease::appeasing;
+use super::asks::{Ask, Role, record_scopes};
 use super::body::{Written, write};
 use super::jobs;
 use super::paging::{Leaf, Says, Want, after, link, position, size_of, wants};
 use super::place::{place, plain};
-use super::route::{Candidate, Names};
+use super::route::{Candidate, Names, known_names};
 use super::world::{Table, is_single};
 use super::{Issued, PAGE, State, Twist, What};
 use crate::conformance::server::{Asked, Reply};
 use crate::decoding::{BodyFacts, Pointer};
 use crate::expression::{Scalar, Scope};
-use crate::manifest::Method;
 use crate::pagination::{Page, Pagination, Seen, Slot};
-use crate::parents::scope_with;
 use crate::stream::{RequestPlan, Stream};
 use crate::windowing::{Clockface, End, TimeFormat};
 
@@ -47,12 +46,16 @@ impl Bounds {
     fn admits(&self, at: Option<DateTime<Utc>>) -> bool {
         let Some(at) = at else { return true };
         // A day that is asked for is all of it.
-        let coarse = self.clockface.as_ref().and_then(|clockface| clockface.read(&clockface.write(at, End::From, at)));
-        let coarse = coarse.unwrap_or(at);
+        let is_of = |bound: DateTime<Utc>| {
+            let written =
+                |at: DateTime<Utc>| self.clockface.as_ref().map(|clockface| clockface.write(at, End::From, at));
+            written(at).is_some_and(|text| written(bound) == Some(text))
+        };
         let is_after =
-            self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { coarse >= from || at >= from });
-        let is_before =
-            self.until.is_none_or(|until| if self.until_is_inclusive { coarse <= until } else { at < until });
+            self.from.is_none_or(|from| if self.from_is_exclusive { at > from } else { at >= from || is_of(from) });
+        let is_before = self
+            .until
+            .is_none_or(|until| if self.until_is_inclusive { at <= until || is_of(until) } else { at < until });
         is_after && is_before
     }
 
@@ -66,28 +69,6 @@ impl Bounds {
     }
 }
 
-/// What one request of a stream is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    List,
-    SessionPage,
-    SessionEnd,
-    ChainStart,
-    Connection(usize),
-    Order,
-    Poll,
-    Beside,
-    Download,
-}
-
-/// A request that a stream sends.
-#[derive(Clone, Debug)]
-struct Kind {
-    role: Role,
-    stream: Arc<Stream>,
-    plan: RequestPlan,
-}
-
 /// A request that was recognised.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -95,50 +76,11 @@ pub(super) struct Found {
     pub(super) table: usize,
     pub(super) owners: Vec<usize>,
     pub(super) stream: Arc<Stream>,
-    plan: RequestPlan,
+    plan: Arc<RequestPlan>,
     scope: Scope,
     names: Names,
     /// The record whose list goes on.
     row: Option<usize>,
-}
-
-fn kinds(stream: &Arc<Stream>) -> Vec<Kind> {
-    let kind = |role, stream: &Arc<Stream>, plan| Kind { role, stream: Arc::clone(stream), plan };
-    let mut kinds = Vec::new();
-    let lists = match &stream.job {
-        None => {
-            kinds.push(kind(Role::List, stream, stream.request.clone()));
-            Arc::clone(stream)
-        }
-        Some(job) => {
-            kinds.push(kind(Role::Order, &job.create, job.create.request.clone()));
-            kinds.push(kind(Role::Poll, &job.poll, job.poll.request.clone()));
-            for beside in job.delete.iter().chain(&job.cancel) {
-                kinds.push(kind(Role::Beside, beside, beside.request.clone()));
-            }
-            kinds.push(kind(Role::Download, &job.download, job.download.request.clone()));
-            Arc::clone(&job.download)
-        }
-    };
-    if let Pagination::Scroll(scroll) = &stream.pagination {
-        kinds.extend(scroll.next.iter().map(|next| kind(Role::SessionPage, &lists, next.plan(&lists.request))));
-        kinds.extend(scroll.close.iter().map(|close| kind(Role::SessionEnd, &lists, close.plan(&lists.request))));
-    }
-    if let Some(start) = stream.chain.as_ref().and_then(|chain| chain.start.as_ref()) {
-        let plan = RequestPlan {
-            method: Method::Get,
-            path: start.path.clone(),
-            params: start.params.clone().unwrap_or_default(),
-            body: None,
-            page_size: None,
-            ..stream.request.clone()
-        };
-        kinds.push(kind(Role::ChainStart, stream, plan));
-    }
-    for (at, connection) in stream.connections.iter().enumerate() {
-        kinds.push(kind(Role::Connection(at), stream, connection.plan(&stream.request)));
-    }
-    kinds
 }
 
 impl State {
@@ -175,50 +117,39 @@ impl State {
     fn recognise(&self, asked: &Asked, issued: Option<usize>) -> Result<Found, String> {
         let mut best: Vec<Found> = Vec::new();
         let mut most = 0;
-        let child = |found: Option<&str>| found.is_some_and(|url| asked.path == url);
+        let mut take = |score: usize, found: &dyn Fn() -> Found| {
+            if score > most {
+                best.clear();
+                most = score;
+            }
+            if score == most {
+                best.push(found());
+            }
+        };
         for (at, table) in self.world.tables.iter().enumerate() {
-            for kind in kinds(&table.stream) {
-                for (owners, scope) in callers(table) {
-                    let url = table.stream.parent.as_ref().and_then(|parent| parent.url.as_ref());
-                    let url = url.and_then(|name| table.owners.get(*owners.first()?)?.fields.get(name)?.as_str());
-                    let found = |score: usize, names: Names, row: Option<usize>, scope: &Scope| {
-                        let (stream, plan) = (Arc::clone(&kind.stream), kind.plan.clone());
-                        let owners = owners.clone();
-                        (
-                            score,
-                            Found {
-                                role: kind.role,
-                                table: at,
-                                owners,
-                                stream,
-                                plan,
-                                scope: scope.clone(),
-                                names,
-                                row,
-                            },
-                        )
-                    };
-                    let mut fits = Vec::new();
-                    if kind.role == Role::List && child(url) {
-                        fits.push(found(usize::MAX, Names::new(), None, &scope));
-                    } else if let Role::Connection(connection) = kind.role {
-                        for (row, scope) in record_scopes(table, &owners, connection, &scope) {
-                            let fit = self.candidate(&kind, &scope, issued).fit(asked);
-                            fits.extend(fit.map(|fit| found(fit.score, fit.names, Some(row), &scope)));
-                        }
-                    } else {
-                        let fit = self.candidate(&kind, &scope, issued).fit(asked);
-                        fits.extend(fit.map(|fit| found(fit.score, fit.names, None, &scope)));
-                    }
-                    for (score, found) in fits {
-                        if score > most {
-                            best.clear();
-                            most = score;
-                        }
-                        if score == most {
-                            best.push(found);
+            for ask in table.asks().iter() {
+                let kind = &ask.kind;
+                let found = |names: &Names, row: Option<usize>, scope: &Scope| Found {
+                    role: kind.role,
+                    table: at,
+                    owners: ask.owners.clone(),
+                    stream: Arc::clone(&kind.stream),
+                    plan: Arc::clone(&kind.plan),
+                    scope: scope.clone(),
+                    names: names.clone(),
+                    row,
+                };
+                if kind.role == Role::List && ask.url.as_ref().is_some_and(|url| asked.path == *url) {
+                    take(usize::MAX, &|| found(&Names::new(), None, &ask.scope));
+                } else if let Role::Connection(connection) = kind.role {
+                    for (row, scope) in record_scopes(table, &ask.owners, connection, &ask.scope) {
+                        let known = known_names(&kind.stream, &kind.plan, &scope);
+                        if let Some(fit) = self.candidate(ask, (&scope, &known), issued).fit(asked) {
+                            take(fit.score, &|| found(&fit.names, Some(row), &scope));
                         }
                     }
+                } else if let Some(fit) = self.candidate(ask, (&ask.scope, &ask.known), issued).fit(asked) {
+                    take(fit.score, &|| found(&fit.names, None, &ask.scope));
                 }
             }
         }
@@ -258,11 +189,15 @@ impl State {
         }
     }
 
-    fn candidate<'a>(&'a self, kind: &'a Kind, scope: &'a Scope, issued: Option<usize>) -> Candidate<'a> {
-        let is_alone = issued.is_some() && (kind.stream.pagination.is_alone() || kind.role != Role::List);
-        let base = self.base.trim_end_matches('/');
-        let cursors: &[String] = &[];
-        Candidate { stream: &kind.stream, plan: &kind.plan, scope, base, ranges: &self.ranges, cursors, is_alone }
+    fn candidate<'a>(
+        &'a self,
+        ask: &'a Ask,
+        (scope, known): (&'a Scope, &'a Scope),
+        issued: Option<usize>,
+    ) -> Candidate<'a> {
+        let is_alone = issued.is_some() && (ask.kind.stream.pagination.is_alone() || ask.kind.role != Role::List);
+        let base = ask.base.as_deref().unwrap_or_else(|| self.base.trim_end_matches('/'));
+        Candidate { ask, scope, known, base, ranges: &self.world.ranges, is_alone }
     }
 
     /// The value that a request has in a slot.
@@ -291,34 +226,43 @@ impl State {
         };
         let clockface = window.sent_format.with_zone(&found.scope).map_err(|error| error.to_string())?;
         let instant = |slot: &Slot| {
-            let text = self.slot(slot, found, asked);
-            let text = text.ok_or_else(|| format!("it has no bound at `{slot}`"))?;
+            let text = match self.slot(slot, found, asked) {
+                Some(text) => text,
+                // A name that stands nowhere in the request is no bound to the vendor.
+                None if matches!(slot, Slot::Name(_)) => return Ok(None),
+                None => return Err(format!("it has no bound at `{slot}`")),
+            };
             if let TimeFormat::Ago(unit) = &window.sent_format {
                 let units: i64 = text.parse().map_err(|_| format!("`{text}` at `{slot}` is no number"))?;
-                return Ok(self.now - TimeDelta::milliseconds(units.saturating_mul(unit.as_millis())));
+                return Ok(Some(self.now - TimeDelta::milliseconds(units.saturating_mul(unit.as_millis()))));
             }
             // A format that leaves out what it needs to be read back is known by what is written in it.
             let reads_back = |at: &DateTime<Utc>| plain(&clockface.write(*at, End::From, *at)).as_ref() == Some(&text);
             let read = clockface.read(&Value::String(text.clone())).filter(reads_back);
-            let bounds = self.ranges.iter().flat_map(|range| [range.from(), range.until()]);
+            let bounds = self.world.ranges.iter().flat_map(|range| [range.from(), range.until()]);
             let instant = read.or_else(|| bounds.into_iter().find(reads_back));
-            instant.ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
+            instant.map(Some).ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
         };
         let from = instant(&request.from)?;
-        let mut until = request.until.as_ref().map(instant).transpose()?;
+        let mut until = request.until.as_ref().map_or(Ok(None), instant)?;
         if let Some(length) = &request.length {
             let units = self.slot(&length.param, found, asked).and_then(|text| text.parse::<i64>().ok());
             let units = units.ok_or_else(|| format!("it has no length at `{}`", length.param))?;
-            until = until.or(Some(from + TimeDelta::milliseconds(units.saturating_mul(length.unit.as_millis()))));
+            let span = TimeDelta::milliseconds(units.saturating_mul(length.unit.as_millis()));
+            until = until.or(from.map(|from| from + span));
+        }
+        // One that is asked for one unit of a calendar at a time gives that unit.
+        if request.calendar.as_ref().is_some_and(|calendar| calendar.each) && until.is_none() {
+            let unit = self.world.ranges.iter().find(|range| Some(range.from()) == from);
+            until = unit.map(|unit| unit.until());
         }
         let is_ago = matches!(window.sent_format, TimeFormat::Ago(_));
-        let is_coarse = clockface.read(&clockface.write(from, End::From, from)) == Some(from);
         Ok(Bounds {
-            from: Some(from),
+            from,
             until,
             from_is_exclusive: request.from_is_exclusive,
             until_is_inclusive: request.until_is_inclusive,
-            clockface: Some(clockface).filter(|_| !is_ago && is_coarse),
+            clockface: Some(clockface).filter(|_| !is_ago),
             ..Bounds::default()
         })
     }
@@ -513,7 +457,7 @@ impl State {
             let value = self.opened(table_at, stream, row.0, &row.1.value);
             values.push((value, row.1.text.clone()));
         }
-        let mut fields = appeasing(&stream.request.rules, 200);
+        let mut fields = self.appeasing(stream);
         fields.extend(says.fields);
         if let Some(described) = &self.described {
             described.fit_fields(&stream.name, &mut fields);
@@ -525,6 +469,13 @@ impl State {
         reply.headers.push(("Content-Type".to_owned(), content_type.to_owned()));
         reply.headers.extend(says.headers);
         Ok(reply)
+    }
+
+    /// What must stand in a good answer of this stream so that no rule takes it for an error.
+    fn appeasing(&mut self, stream: &Stream) -> Vec<(Vec<String>, Value)> {
+        // Streams live as long as the source that the vendor is made of.
+        let known = self.appeasing.entry(std::ptr::from_ref(stream).addr());
+        known.or_insert_with(|| appeasing(&stream.request.rules, 200)).clone()
     }
 
     /// A record whose long lists go on elsewhere.
@@ -596,45 +547,7 @@ impl State {
     }
 }
 
-/// Who may ask for records of a table: each owner, or each batch of them, with the names that its requests see.
-fn callers(table: &Table) -> Vec<(Vec<usize>, Scope)> {
-    let single = table.owners.iter().enumerate().map(|(at, owner)| (vec![at], owner.scope.clone()));
-    let Some(batch) = table.stream.parent.as_ref().and_then(|parent| parent.batch.as_ref()) else {
-        return single.collect();
-    };
-    let most = usize::try_from(batch.parents).unwrap_or(usize::MAX);
-    let mut callers = Vec::new();
-    for from in 0..table.owners.len() {
-        for until in from + 1..=table.owners.len().min(from.saturating_add(most)) {
-            let owners = table.owners.get(from..until).unwrap_or_default();
-            let Some(first) = owners.first().filter(|first| owners.iter().all(|owner| owner.slice == first.slice))
-            else {
-                continue;
-            };
-            let fields: Vec<_> = owners.iter().map(|owner| owner.fields.clone()).collect();
-            let mut scope = scope_with(&first.scope, &batch.fields(&fields));
-            scope.remove(&batch.field);
-            callers.push(((from..until).collect(), scope));
-        }
-    }
-    callers
-}
-
-/// The names that the requests for the rest of each record's list see.
-fn record_scopes(table: &Table, owners: &[usize], connection: usize, scope: &Scope) -> Vec<(usize, Scope)> {
-    let Some(manifest) = table.stream.connections.get(connection) else { return Vec::new() };
-    let named = |row: usize| {
-        let value = &table.rows.get(row)?.value;
-        let mut scope = scope.clone();
-        for (name, pointer) in manifest.names.iter() {
-            scope.insert(name.to_owned(), Scalar::from_json(pointer.find(value)?));
-        }
-        Some((row, scope))
-    };
-    rows_of(table, owners).into_iter().filter_map(named).collect()
-}
-
-fn rows_of(table: &Table, owners: &[usize]) -> Vec<usize> {
+pub(super) fn rows_of(table: &Table, owners: &[usize]) -> Vec<usize> {
     owners.iter().filter_map(|owner| table.owners.get(*owner)).flat_map(|owner| owner.rows.clone()).collect()
 }
 

@@ -115,6 +115,7 @@ impl Logins {
 
     /// The answer to a login, when the request is one.
     pub(super) fn answer(&mut self, asked: &Asked, base: &str, scope: &Scope, now: DateTime<Utc>) -> Option<Reply> {
+        let base = base.trim_end_matches('/');
         let is_at = |door: &&Door| match &door.path {
             Ok(path) => asked.path == *path,
             Err(template) => {

@@ -4,6 +4,7 @@
 //! understands of a request it reads out of the request; it never asks the engine what it meant.
 
 mod appease;
+mod asks;
 mod body;
 mod jobs;
 mod lists;
@@ -25,7 +26,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use headwater_contract::{Clock, TimeRange};
+use headwater_contract::Clock;
+use serde_json::Value;
 
 use super::described::Described;
 use super::server::{Answers, Asked, Reply};
@@ -44,6 +46,7 @@ pub(super) const PAGE: usize = 3;
 pub(super) struct Hit {
     /// Method, path and query.
     pub(super) request: String,
+    pub(super) body: bytes::Bytes,
     /// When it came, by the run's time.
     pub(super) at: DateTime<Utc>,
     /// What it was.
@@ -117,14 +120,14 @@ pub(super) struct State {
     /// Another origin that the manifest allows, and one that it does not.
     pub(super) other_origin: Option<String>,
     pub(super) foreign_origin: String,
-    /// Ranges that may be asked for.
-    pub(super) ranges: Vec<TimeRange>,
     /// Whether requests without a credential are refused.
     pub(super) is_guarded: bool,
     pub(super) described: Option<Arc<Described>>,
     issued: Vec<Issued>,
     /// Texts that ask for what was issued although they are not the vendor's own.
     aliases: BTreeMap<String, usize>,
+    /// What good answers must say, by the address of their stream.
+    appeasing: BTreeMap<usize, Vec<(Vec<String>, Value)>>,
     pages: usize,
     /// The time of the request that is answered.
     now: DateTime<Utc>,
@@ -157,11 +160,11 @@ impl State {
             origin: String::new(),
             other_origin: None,
             foreign_origin: String::new(),
-            ranges: Vec::new(),
             is_guarded: true,
             described: None,
             issued: Vec::new(),
             aliases: BTreeMap::new(),
+            appeasing: BTreeMap::new(),
             pages: 0,
             now: DateTime::UNIX_EPOCH,
         }
@@ -238,6 +241,23 @@ impl State {
     }
 }
 
+impl State {
+    /// Writes a request down, and lets the script change what answers it.
+    fn conclude(&mut self, asked: &Asked, now: DateTime<Utc>, (what, reply): (What, Reply)) -> Reply {
+        let request = format!("{} {}", asked.method, asked.target);
+        let mut hit = Hit { request, body: asked.body.clone(), at: now, what, status: reply.status };
+        let pages = self.pages;
+        self.pages += usize::from(matches!(hit.what, What::Page { .. }));
+        let mut script = self.script.take();
+        let changed = script.as_mut().and_then(|script| script(&hit, pages, &reply));
+        self.script = script;
+        let reply = changed.unwrap_or(reply);
+        hit.status = if reply.cut.is_some() || reply.drops { 0 } else { reply.status };
+        self.hits.push(hit);
+        reply
+    }
+}
+
 impl Vendor {
     pub(super) fn new(state: State, time: Arc<VirtualTime>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(state), time })
@@ -252,18 +272,8 @@ impl Answers for Vendor {
     fn answer(&self, asked: Asked) -> Reply {
         let now = self.time.now();
         let mut state = self.state();
-        let (what, reply) = state.judge(&asked, now);
-        let request = format!("{} {}", asked.method, asked.target);
-        let mut hit = Hit { request, at: now, what, status: reply.status };
-        let pages = state.pages;
-        state.pages += usize::from(matches!(hit.what, What::Page { .. }));
-        let mut script = state.script.take();
-        let changed = script.as_mut().and_then(|script| script(&hit, pages, &reply));
-        state.script = script;
-        let reply = changed.unwrap_or(reply);
-        hit.status = if reply.cut.is_some() || reply.drops { 0 } else { reply.status };
-        state.hits.push(hit);
-        reply
+        let judged = state.judge(&asked, now);
+        state.conclude(&asked, now, judged)
     }
 }
 
@@ -286,8 +296,9 @@ impl Answers for Elsewhere {
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             wrong.push(format!("{} {}", asked.method, asked.path));
         }
+        let now = self.vendor.time.now();
         match state.respond(&asked) {
-            Ok((_, reply)) if self.is_allowed => reply,
+            Ok(answered) if self.is_allowed => state.conclude(&asked, now, answered),
             _ => Reply::text(404, "{}"),
         }
     }

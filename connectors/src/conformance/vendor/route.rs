@@ -3,11 +3,13 @@
 //! What an expression made cannot be read back. It is computed for everything that the vendor can be asked for, until it gives what came.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 use headwater_contract::TimeRange;
 use serde_json::Value;
 
+use super::asks::{Ask, Role};
 use super::place::plain;
 use crate::conformance::server::Asked;
 use crate::expression::{Expression, Scalar, Scope, Template, ValueManifest};
@@ -16,9 +18,6 @@ use crate::pagination::Slot;
 use crate::source::standing_names;
 use crate::stream::{RequestPlan, Stream};
 use crate::windowing::Wire;
-
-/// Values that an expression is tried with.
-const TRIES_MAX: usize = 20_000;
 
 /// What the names of a request stand for.
 pub(super) type Names = BTreeMap<String, String>;
@@ -34,80 +33,85 @@ pub(super) struct Fit {
 /// What a request is held against.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
-    pub(super) stream: &'a Stream,
-    pub(super) plan: &'a RequestPlan,
+    pub(super) ask: &'a Ask,
     /// Names of the source, the slice and the parents.
     pub(super) scope: &'a Scope,
+    /// The names whose values are the same in each such request.
+    pub(super) known: &'a Scope,
     /// The path of the base URL.
     pub(super) base: &'a str,
     /// Ranges that may be asked for, for expressions.
     pub(super) ranges: &'a [TimeRange],
-    /// Values that may ask for a page, for expressions.
-    pub(super) cursors: &'a [String],
     /// A later page, which may leave out what the first one said.
     pub(super) is_alone: bool,
 }
 
+/// The names whose values are the same in each request of a plan by one owner.
+pub(super) fn known_names(stream: &Stream, plan: &RequestPlan, scope: &Scope) -> Scope {
+    let mut known = standing_names(stream, plan, scope);
+    for slot in slots(stream, plan) {
+        if let Slot::Name(name) = slot {
+            known.remove(name);
+        }
+    }
+    known
+}
+
+/// Where pages, windows and tokens say what they ask for.
+fn slots<'a>(stream: &'a Stream, plan: &'a RequestPlan) -> Vec<&'a Slot> {
+    let request = stream.window.as_ref().and_then(|window| window.request.as_ref());
+    let mut slots = stream.pagination.slots();
+    slots.extend(request.into_iter().flat_map(|request| request.slots()));
+    slots.extend(stream.chain.iter().filter_map(|chain| chain.param.as_ref()));
+    slots.extend(plan.page_size.iter().filter_map(|size| size.param.as_ref()));
+    slots
+}
+
 impl Candidate<'_> {
+    fn plan(&self) -> &RequestPlan {
+        &self.ask.kind.plan
+    }
+
     /// How the request fits, if it does.
     pub(super) fn fit(&self, asked: &Asked) -> Option<Fit> {
-        let method = self.plan.method.name();
+        let method = self.plan().method.name();
         let is_posted = asked.method == "POST" && method == "GET" && !asked.body.is_empty();
         if asked.method != method && !is_posted {
             return None;
         }
-        let known = self.known();
+        let known = self.known;
         let mut fit = Fit::default();
         let path = asked.path.strip_prefix(self.base)?;
-        let templates = std::iter::once(&self.plan.path).chain(self.plan.by_age.iter().flat_map(|way| &way.path));
+        let templates = std::iter::once(&self.plan().path).chain(self.plan().by_age.iter().flat_map(|way| &way.path));
         let (score, names) = templates
-            .filter_map(|template| Some((template.literal_length(), template.unfill(path, &known, true)?)))
+            .filter_map(|template| Some((template.literal_length(), template.unfill(path, known, true)?)))
             .max_by_key(|(score, _)| *score)?;
         fit.score += score + 1;
         fit.names.extend(names);
-        let ages = self.plan.by_age.iter().flat_map(|way| way.params.iter().flat_map(Ordered::iter));
+        let ages = self.plan().by_age.iter().flat_map(|way| way.params.iter().flat_map(Ordered::iter));
         let changed: Vec<&str> = ages.map(|(name, _)| name).collect();
-        for (name, value) in self.plan.params.iter().filter(|(name, _)| !changed.contains(name)) {
-            let name = Template::parse(name).ok()?.fill(&known).ok()?;
-            if !self.is_slot(&name, &known) {
-                self.parameter(&name, value, asked, &known, &mut fit)?;
+        for (name, value) in self.plan().params.iter().filter(|(name, _)| !changed.contains(name)) {
+            let name = Template::parse(name).ok()?.fill(known).ok()?;
+            if !self.is_slot(&name, known) {
+                self.parameter(&name, value, asked, known, &mut fit)?;
             }
         }
-        for (name, value) in self.plan.headers.iter() {
+        for (name, value) in self.plan().headers.iter() {
             if let ValueManifest::Text(template) = value
                 && let Some(text) = asked.header(name)
             {
-                fit.names.extend(template.unfill(text, &known, false)?);
+                fit.names.extend(template.unfill(text, known, false)?);
             }
         }
         if !self.is_alone {
-            self.body(asked, &known, &mut fit)?;
+            self.body(asked, known, &mut fit)?;
         }
         Some(fit)
     }
 
-    fn known(&self) -> Scope {
-        let mut known = standing_names(self.stream, self.plan, self.scope);
-        for slot in self.slots() {
-            if let Slot::Name(name) = slot {
-                known.remove(name);
-            }
-        }
-        known
-    }
-
-    fn slots(&self) -> Vec<&Slot> {
-        let request = self.stream.window.as_ref().and_then(|window| window.request.as_ref());
-        let mut slots = self.stream.pagination.slots();
-        slots.extend(request.into_iter().flat_map(|request| request.slots()));
-        slots.extend(self.stream.chain.iter().filter_map(|chain| chain.param.as_ref()));
-        slots.extend(self.plan.page_size.iter().filter_map(|size| size.param.as_ref()));
-        slots
-    }
-
     /// Whether pages, windows or tokens say this parameter.
     fn is_slot(&self, name: &str, known: &Scope) -> bool {
-        self.slots().iter().any(|slot| slot.fill(known).is_ok_and(|slot| slot == name))
+        slots(&self.ask.kind.stream, self.plan()).iter().any(|slot| slot.fill(known).is_ok_and(|slot| slot == name))
     }
 
     fn parameter(&self, name: &str, value: &ValueManifest, asked: &Asked, known: &Scope, fit: &mut Fit) -> Option<()> {
@@ -161,31 +165,32 @@ impl Candidate<'_> {
         if unknown.is_empty() {
             return gives(known).then(Names::new);
         }
-        let mut tries = 0;
-        let empty = String::new();
-        for bounds in self.bounds() {
-            for cursor in std::iter::once(&empty).chain(self.cursors) {
-                tries += 1;
-                let mut names = bounds.clone();
-                for name in unknown.iter().filter(|name| !bounds.contains_key(*name)) {
-                    names.insert(name.clone(), cursor.clone());
-                }
-                let mut scope = known.clone();
-                scope.extend(names.iter().map(|(name, value)| (name.clone(), Scalar::Text(value.clone()))));
-                if gives(&scope) {
-                    return Some(names);
-                }
-                if tries > TRIES_MAX {
-                    return None;
-                }
+        // A page's token is never part of what is computed; what is neither known nor a bound is empty.
+        let from = |bounds: &Names| {
+            let mut names = bounds.clone();
+            for name in &unknown {
+                names.entry(name.clone()).or_default();
             }
+            let mut scope = known.clone();
+            scope.extend(names.iter().map(|(name, value)| (name.clone(), Scalar::Text(value.clone()))));
+            gives(&scope).then_some(names)
+        };
+        // The names of a list inside a record differ from record to record.
+        if matches!(self.ask.kind.role, Role::Connection(_)) {
+            return self.bounds().iter().find_map(from);
         }
-        None
+        let key = (expression.as_str().to_owned(), found.map(str::to_owned));
+        let mut computed = self.ask.computed.lock().unwrap_or_else(PoisonError::into_inner);
+        computed.entry(key).or_insert_with(|| self.bounds().iter().find_map(from)).clone()
     }
 
     /// What names of bounds stand for, for each range that may be asked for.
-    fn bounds(&self) -> Vec<Names> {
-        let Some(window) = &self.stream.window else { return vec![Names::new()] };
+    fn bounds(&self) -> &[Names] {
+        self.ask.bounds.get_or_init(|| self.all_bounds())
+    }
+
+    fn all_bounds(&self) -> Vec<Names> {
+        let Some(window) = &self.ask.kind.stream.window else { return vec![Names::new()] };
         let Ok(wire) = Wire::new(window, self.scope, DateTime::<Utc>::UNIX_EPOCH) else { return vec![Names::new()] };
         let mut all = vec![Names::new()];
         for range in self.ranges {
@@ -203,7 +208,7 @@ impl Candidate<'_> {
     }
 
     fn body(&self, asked: &Asked, known: &Scope, fit: &mut Fit) -> Option<()> {
-        match &self.plan.body {
+        match &self.plan().body {
             None => Some(()),
             Some(BodyManifest::Json(json)) => self.json(json, Some(&asked.json), "", known, fit),
             Some(BodyManifest::Form(fields)) => {

@@ -7,25 +7,26 @@
 //! The world is the oracle: what a reading must give is decoded from it at one go, without pages, windows or parents.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{Chunk, Exchange, TimeRange};
 use serde_json::Value;
 
+use super::asks::{Ask, asks};
 use super::body::{Written, write};
 use super::place::{canonical, place, remove};
 use super::row::{RowMaker, choices, cursor_fields, words};
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::expression::Scope;
 use crate::pagination::{Pagination, Seen};
-use crate::parents::{Fields, Given, ParentManifest, ParentRange, fields_of, scope_with};
+use crate::parents::{Fields, GIVEN, Given, ParentManifest, ParentRange, fields_of, scope_with};
 use crate::source::Source;
 use crate::stream::Stream;
 use crate::windowing::Feed;
 
-/// Records of a parent without windows, under one of its own owners.
+/// Records of a parent under one of its own owners.
 const PARENTS: usize = 3;
 
 /// How the URL begins that a parent's record gives for its children.
@@ -69,14 +70,22 @@ pub(in crate::conformance) struct Table {
     pub(in crate::conformance) stream: Arc<Stream>,
     pub(in crate::conformance) rows: Vec<Row>,
     pub(in crate::conformance) owners: Vec<Owner>,
+    asks: OnceLock<Arc<[Ask]>>,
 }
 
-/// Everything that the vendor holds; the first table is that of the stream that is read.
+/// Everything that the vendor holds; the first table is that of the stream that is read. It is cheap to copy.
 #[derive(Clone, Debug, Default)]
 pub(in crate::conformance) struct World {
-    pub(in crate::conformance) tables: Vec<Table>,
+    pub(in crate::conformance) tables: Vec<Arc<Table>>,
+    /// Ranges that may be asked for.
+    pub(in crate::conformance) ranges: Arc<[TimeRange]>,
     numbers: u64,
+    /// What was worked out of what readings must give.
+    oracle: Oracle,
 }
+
+/// What readings must give, by slice and window.
+type Oracle = Arc<Mutex<BTreeMap<(String, Option<(DateTime<Utc>, DateTime<Utc>)>), Arc<Tally>>>>;
 
 /// How often each record comes, by its canonical text.
 pub(in crate::conformance) type Tally = BTreeMap<String, usize>;
@@ -89,7 +98,7 @@ impl World {
         slices: &[(String, Scope)],
         amount: &Amount,
     ) -> Result<Self, String> {
-        let mut world = Self { tables: Vec::new(), numbers: 0 };
+        let mut world = Self::default();
         for listing in target.slices.iter().flat_map(|slices| slices.listing_streams()) {
             let stream = source.stream_of(&listing.stream).map_err(|error| error.to_string())?;
             world.add(source, &stream, &[(String::new(), source.scope().clone())], &[listing], amount)?;
@@ -124,11 +133,12 @@ impl World {
             }
         }
         let is_target = below.is_empty();
-        let mut table = Table { stream: Arc::clone(stream), rows: Vec::new(), owners: Vec::new() };
+        let mut table =
+            Table { stream: Arc::clone(stream), rows: Vec::new(), owners: Vec::new(), asks: OnceLock::new() };
         for (mut owner, parent_at) in owners {
             let maker = RowMaker::new(stream, below, &owner.scope);
             let by_parent = stream.parent.as_ref().is_some_and(|parent| parent.range == ParentRange::Window);
-            let wanted = if is_target { amount.rows } else { PARENTS };
+            let wanted = if is_target { amount.rows } else { parents_of(stream) };
             let times = times_of(stream, &amount.windows, wanted, if by_parent { parent_at } else { None });
             for at in times {
                 self.numbers += 1;
@@ -141,7 +151,7 @@ impl World {
             }
             table.owners.push(owner);
         }
-        self.tables.push(table);
+        self.tables.push(Arc::new(table));
         Ok(self.tables.len() - 1)
     }
 
@@ -170,7 +180,15 @@ impl World {
 
     /// The table of the stream that is read.
     pub(in crate::conformance) fn target(&self) -> Option<&Table> {
-        self.tables.first()
+        self.tables.first().map(|table| &**table)
+    }
+
+    /// Changes a table.
+    pub(in crate::conformance) fn change(&mut self, at: usize, change: impl FnOnce(&mut Table)) {
+        if let Some(table) = self.tables.get_mut(at) {
+            change(Arc::make_mut(table));
+            self.oracle = Oracle::default();
+        }
     }
 
     /// What a reading of this slice must give, of this window where there are windows.
@@ -179,7 +197,17 @@ impl World {
         source: &Source,
         slice: &str,
         window: Option<TimeRange>,
-    ) -> Result<Tally, String> {
+    ) -> Result<Arc<Tally>, String> {
+        let key = (slice.to_owned(), window.map(|window| (window.from(), window.until())));
+        if let Some(tally) = self.oracle.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(tally));
+        }
+        let tally = Arc::new(self.counted(source, slice, window)?);
+        self.oracle.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&tally));
+        Ok(tally)
+    }
+
+    fn counted(&self, source: &Source, slice: &str, window: Option<TimeRange>) -> Result<Tally, String> {
         let mut tally = Tally::new();
         let Some(table) = self.target() else { return Ok(tally) };
         for owner in table.owners.iter().filter(|owner| owner.slice == slice) {
@@ -292,6 +320,12 @@ fn coax(parent: &ParentManifest, row: &mut Row, owner: &Owner) {
     }
 }
 
+/// Records of a stream for those below it. Levels and windows multiply, and two tell one parent from another as well as many do.
+fn parents_of(stream: &Stream) -> usize {
+    let levels = usize::from(stream.parent.is_some()) + usize::from(stream.window.is_some());
+    PARENTS.saturating_sub(levels)
+}
+
 /// The times of an owner's records; nothing but their number where there are no windows.
 fn times_of(
     stream: &Stream,
@@ -307,7 +341,7 @@ fn times_of(
         return vec![Some(at); rows];
     }
     let step = window.policy.granularity.delta().max(TimeDelta::milliseconds(1));
-    let is_unique = cursor_fields(&stream.pagination).contains(&window.pointer);
+    let is_unique = cursor_fields(&stream.pagination).contains(&window.pointer) || is_known_by_time(stream);
     let mut times = Vec::new();
     for range in windows {
         let steps = ((range.until() - range.from()).num_milliseconds() / step.num_milliseconds()).max(1);
@@ -329,7 +363,22 @@ fn times_of(
     times
 }
 
+/// Whether records of an owner are told apart by their time alone: a row for each day.
+fn is_known_by_time(stream: &Stream) -> bool {
+    let Some(window) = &stream.window else { return false };
+    let key = stream.columns().iter().filter(|column| stream.key().contains(&column.name));
+    let mut own = key.filter(|column| !column.pointer.starts_with(&format!("/{GIVEN}/")));
+    !stream.is_append_only()
+        && own.next().is_some_and(|column| Pointer::parse(&column.pointer) == window.pointer)
+        && own.next().is_none()
+}
+
 impl Table {
+    /// Every request that may come for it.
+    pub(super) fn asks(&self) -> &Arc<[Ask]> {
+        self.asks.get_or_init(|| asks(self).into())
+    }
+
     /// Places of records in the order in which the vendor lists them.
     pub(in crate::conformance) fn ordered(&self, mut rows: Vec<usize>) -> Vec<usize> {
         let at = |row: &usize| self.rows.get(*row).and_then(|row| row.at);
