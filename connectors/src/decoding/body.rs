@@ -5,7 +5,8 @@ use headwater_contract::{Chunk, Records};
 
 use super::{DecodeError, Decoder, Ended};
 
-/// Bytes of records that are kept of a body which is decoded as a whole; beyond them it is decoded a second time.
+/// Bytes of records, and of what tells where they lie, that are kept of a body which is decoded as a whole; beyond them it is decoded a
+/// second time.
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Turns the chunks of one body into batches of records.
@@ -94,7 +95,7 @@ impl BodyReader {
         let chunk = self.push(body);
         let (mut batches, mut bytes) = (Some(Vec::new()), 0);
         let mut keep = |records: Records| {
-            bytes += records.texts.iter().map(Bytes::len).sum::<usize>();
+            bytes += records.texts.iter().map(|text| text.len() + size_of::<Bytes>()).sum::<usize>();
             if bytes > KEPT_BYTES_MAX {
                 batches = None;
             } else if let Some(batches) = &mut batches {

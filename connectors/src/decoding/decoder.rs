@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use headwater_contract::Digest16;
 use serde_json::Value;
 
@@ -28,7 +28,9 @@ use crate::shaping::{Lookup, LookupKey, PageSides, Shape, settings_value};
 
 /// Bytes of derived records that a batch holds, more or less.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes that a format whose records are derived is split by at once.
+/// Records that a batch holds: one is a few words of memory beside its bytes, which counts where records are a few bytes each.
+const BATCH_RECORDS: usize = 65_536;
+/// Bytes that are split at once where no splitter stops by itself when it has found enough.
 const PIECE_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -82,6 +84,8 @@ pub struct Decoder {
     way: Way,
     is_last: bool,
     has_ended: bool,
+    /// What is left of the bytes that the splitter is given.
+    piece: Bytes,
     splitter: Splitter,
     columnar: Option<Columnar>,
     shaper: Option<Shaper>,
@@ -117,6 +121,7 @@ impl Decoder {
             way: Way::Unknown,
             is_last: false,
             has_ended: false,
+            piece: Bytes::new(),
             split: 0,
             member: None,
             waiting: VecDeque::new(),
@@ -193,7 +198,7 @@ impl Decoder {
                     bytes += text.len();
                     texts.push(text);
                 }
-                if bytes >= BATCH_BYTES && self.derives() {
+                if texts.len() >= BATCH_RECORDS || (bytes >= BATCH_BYTES && self.derives()) {
                     return Ok(Some(texts));
                 }
             }
@@ -272,11 +277,17 @@ impl Decoder {
 
     /// Splits the next piece; false when nothing is left of what was fed.
     fn split_on(&mut self) -> Result<bool, DecodeError> {
+        if !self.piece.is_empty() {
+            self.split_piece()?;
+            return Ok(true);
+        }
         let derives = self.derives_records();
         let pulled = match &mut self.way {
             Way::Wrapped(unwrapper) => unwrapper.pull()?,
             Way::Direct(chunk) if !chunk.is_empty() => {
-                let length = if derives { chunk.len().min(PIECE_BYTES) } else { chunk.len() };
+                // Only JSON stops in the middle of a piece when it has found enough.
+                let stops = matches!(self.splitter, Splitter::Json(_)) && !derives;
+                let length = if stops { chunk.len() } else { chunk.len().min(PIECE_BYTES) };
                 Pulled::Piece(chunk.split_to(length))
             }
             Way::Direct(_) | Way::Unknown if self.is_last => Pulled::End,
@@ -284,11 +295,8 @@ impl Decoder {
         };
         match pulled {
             Pulled::Piece(piece) => {
-                let mut texts = Vec::new();
-                self.splitter.push(&piece, &mut texts)?;
-                self.split += piece.len() as u64;
-                self.assemble(&mut texts)?;
-                self.remember(texts)?;
+                self.piece = piece;
+                self.split_piece()?;
                 Ok(true)
             }
             Pulled::Member(name) => {
@@ -310,6 +318,16 @@ impl Decoder {
                 Ok(true)
             }
         }
+    }
+
+    /// Splits the piece that is being split, or as much of it as makes a batch.
+    fn split_piece(&mut self) -> Result<(), DecodeError> {
+        let mut texts = Vec::new();
+        let taken = self.splitter.push(&self.piece, &mut texts)?;
+        self.piece.advance(taken);
+        self.split += taken as u64;
+        self.assemble(&mut texts)?;
+        self.remember(texts)
     }
 
     /// Ends what was split as one text: the body, or a file of an archive.
@@ -479,15 +497,17 @@ impl Splitter {
         }
     }
 
-    fn push(&mut self, piece: &Bytes, texts: &mut Vec<Bytes>) -> Result<(), DecodeError> {
+    /// Splits a piece, or as much of it as makes a batch; returns how many bytes were taken.
+    fn push(&mut self, piece: &Bytes, texts: &mut Vec<Bytes>) -> Result<usize, DecodeError> {
         match self {
-            Self::Json(json) => json.push(piece, texts),
-            Self::JsonLines(lines) => lines.push(piece, texts),
-            Self::Lines(lines) => lines.push(piece, texts),
-            Self::Csv(rows) => rows.push(piece, texts),
-            Self::Xml(xml) => xml.push(piece, texts),
-            Self::File(file) => file.push(piece),
+            Self::Json(json) => return json.take(piece, BATCH_RECORDS, texts),
+            Self::JsonLines(lines) => lines.push(piece, texts)?,
+            Self::Lines(lines) => lines.push(piece, texts)?,
+            Self::Csv(rows) => rows.push(piece, texts)?,
+            Self::Xml(xml) => xml.push(piece, texts)?,
+            Self::File(file) => file.push(piece)?,
         }
+        Ok(piece.len())
     }
 }
 

@@ -188,11 +188,16 @@ impl JsonSplitter {
     ///
     /// [`DecodeError`] when the body is not JSON, too deep, or a record is too large.
     pub fn push(&mut self, chunk: &Bytes, out: &mut Vec<Bytes>) -> Result<(), DecodeError> {
+        self.take(chunk, usize::MAX, out).map(drop)
+    }
+
+    /// Takes the next chunk until `out` has `most` records, and returns how many bytes it took.
+    pub(super) fn take(&mut self, chunk: &Bytes, most: usize, out: &mut Vec<Bytes>) -> Result<usize, DecodeError> {
         let mut at = 0;
         if !self.has_begun {
             at = self.begin(chunk)?;
         }
-        while at < chunk.len() {
+        while at < chunk.len() && out.len() < most {
             at = if self.skip.is_some() {
                 self.go_on_skipping(chunk, at, at, out)?
             } else if self.name.is_some() {
@@ -201,8 +206,8 @@ impl JsonSplitter {
                 self.step(chunk, at, out)?
             };
         }
-        self.offset += chunk.len() as u64;
-        Ok(())
+        self.offset += at as u64;
+        Ok(at)
     }
 
     /// Ends the body and returns the fields that were asked for.

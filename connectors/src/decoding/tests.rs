@@ -153,6 +153,35 @@ fn a_record_is_a_span_of_its_chunk_and_not_a_copy() {
 }
 
 #[test]
+fn a_batch_is_bounded_however_small_its_records_are() {
+    let count = 150_000;
+    let list = vec!["{}"; count].join(",");
+    for (decoding, body) in
+        [(Decoding::Json, format!("{{\"data\":[{list}]}}")), (Decoding::JsonLines, "{}\n".repeat(count))]
+    {
+        let mut reader = BodyReader::new(0, Decoder::new(decoding, &Pointer::parse("/data"), &PageFacts::new()));
+        reader.push(body.into());
+        reader.end();
+        let mut found = 0;
+        while let Some(records) = reader.next().unwrap() {
+            assert_eq!((records.first_ordinal as usize, records.chunks), (found, (0, 0)));
+            assert!(records.texts.len() <= 65_536, "{}", records.texts.len());
+            found += records.texts.len();
+        }
+        assert_eq!((found, reader.finish().unwrap().facts.count), (count, count as u64));
+    }
+}
+
+#[test]
+fn records_that_take_more_room_than_their_body_are_not_kept() {
+    for (count, is_kept) in [(1_000, true), (1_100_000, false)] {
+        let reader = BodyReader::new(0, Decoder::new(Decoding::Json, &Pointer::parse(""), &PageFacts::new()));
+        let whole = reader.whole(format!("[{}]", vec!["7"; count].join(",")).into()).unwrap();
+        assert_eq!((whole.batches.is_some(), whole.ended.facts.count), (is_kept, count as u64));
+    }
+}
+
+#[test]
 fn lines_are_records_and_the_last_needs_no_break() {
     for step in 1..20 {
         let mut decoder = Decoder::new(Decoding::JsonLines, &Pointer::parse(""), &PageFacts::new());
