@@ -5,7 +5,7 @@
 every_test() {
   step "parts" .ci/install
   step "build" cargo build --release --workspace --lib --bins --tests
-  tests "unit and house" cargo test --release --workspace --lib --bins --test engine --test conformance --no-fail-fast
+  tests "unit and house" cargo test --release --workspace --lib --bins --test engine --test conformance --bench memory --no-fail-fast
   tests "whole way" way --skip stores:: --skip retail::
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::
@@ -14,6 +14,7 @@ every_test() {
   step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
+  step "engine's bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" engine --records 20000
 }
 
 embedded() { # Crates outside the workspace compile against ours: one goes the whole way, one reads without a lake

@@ -69,6 +69,45 @@ async fn a_chain_is_gone_on_with_by_its_token_and_a_snapshot_from_the_start() {
     assert_eq!(records.resume(), Some(Resume::Start));
 }
 
+/// A program that is stopped in the middle has what it kept of the last whole window, and nothing else.
+#[tokio::test]
+async fn a_reading_that_is_dropped_in_the_middle_loses_its_window_and_no_more() {
+    const PAGES: i64 = 50;
+    let (server, source) = start(RANGED, |asked| {
+        let page = asked.number_of("after").unwrap_or(0);
+        let day: i64 = asked.get("since").unwrap()[8..10].parse().unwrap();
+        let row = json!({ "id": day * 100 + page, "at": asked.get("since") });
+        Reply::json(&json!({ "data": [row], "next": (page + 1 < PAGES).then_some(page + 1) }))
+    })
+    .await;
+    let asked_of = |day: &str| server.asked().iter().filter(|asked| asked.get("since").unwrap().contains(day)).count();
+    let all_of = |day: i64| (0..PAGES).map(|page| day * 100 + page).collect::<Vec<_>>();
+    let mut first = source.records("rows", range(day("2024-03-01")));
+    let mut kept = drain(&mut first).await.0;
+    let resume = serde_json::to_string(&first.resume().unwrap()).unwrap();
+
+    let second = || {
+        let resume: Resume = serde_json::from_str(&resume).unwrap();
+        source.records("rows", resume.request(Slice::whole(), at("2024-03-03T00:00:00Z")).unwrap())
+    };
+    let mut stopped = second();
+    assert!(stopped.next().await.unwrap().is_ok() && stopped.resume().is_none());
+    drop(stopped);
+    let lost = asked_of("03-02");
+    assert!((1..10).contains(&lost), "it ran ahead of who reads it: {lost} of {PAGES} pages");
+
+    let mut again = second();
+    kept.extend(drain(&mut again).await.0);
+    let last = again.resume().unwrap().request(Slice::whole(), at("2024-03-04T00:00:00Z")).unwrap();
+    kept.extend(drain(&mut source.records("rows", last)).await.0);
+    assert_eq!(kept, [all_of(1), all_of(2), all_of(3)].concat());
+    let pages = usize::try_from(PAGES).unwrap();
+    let asked = ["03-01", "03-02", "03-03"].map(asked_of);
+    assert!(asked[0] == pages && asked[2] == pages, "whole windows are asked for once: {asked:?}");
+    // One request may have been on its way when the reading was dropped.
+    assert!((pages + lost..=pages + lost + 1).contains(&asked[1]), "a dropped reading went on: {asked:?}");
+}
+
 #[tokio::test]
 async fn an_error_has_a_name_and_ends_the_stream_without_a_place_to_go_on() {
     let (_server, source) = start(RANGED, |asked| match asked.number {
