@@ -14,8 +14,10 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use reqwest::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::runtime::Runtime;
 
 use crate::measure::Cost;
 use crate::order::{Shape, date};
@@ -24,7 +26,7 @@ use crate::{Fallible, measure};
 /// The level of raw parts.
 const ZSTD_LEVEL: i32 = 1;
 /// Rows that are typed and encoded together, as ours.
-const BATCH_ROWS: usize = 8_192;
+pub(crate) const BATCH_ROWS: usize = 8_192;
 /// Encoded bytes of a row group, as ours.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 
@@ -59,29 +61,39 @@ struct Page<'a> {
 /// The program itself.
 pub(crate) fn run(origin: &str, shape: Shape, folder: &Path) -> Fallible<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for day in 0..shape.days {
         let mut raw = fs_err::File::create(folder.join(format!("{day}.json.zst")))?;
         let mut typed = Typed::create(&folder.join(format!("{day}.parquet")))?;
-        let mut cursor: Option<String> = None;
-        loop {
-            let from = date(u64::try_from(day)?);
-            let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let url = format!("{origin}/orders?created_from={from}{after}");
-            let body = runtime.block_on(async { client.get(url).send().await?.error_for_status()?.bytes().await })?;
-            raw.write_all(&zstd::bulk::compress(&body, ZSTD_LEVEL)?)?;
-            let page: Page<'_> = serde_json::from_slice(&body)?;
-            for record in page.data {
-                typed.push(record.get().as_bytes())?;
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
+        for_each_page(&runtime, &client, (origin, day), |body, records| {
+            raw.write_all(&zstd::bulk::compress(body, ZSTD_LEVEL)?)?;
+            records.iter().try_for_each(|record| typed.push(record.get().as_bytes()))
+        })?;
         typed.close()?;
     }
     Ok(())
+}
+
+/// Fetches the pages of a day one after the other and cuts each into records.
+pub(crate) fn for_each_page(
+    runtime: &Runtime,
+    client: &Client,
+    (origin, day): (&str, usize),
+    mut take: impl FnMut(&[u8], &[&RawValue]) -> Fallible<()>,
+) -> Fallible<()> {
+    let mut cursor: Option<String> = None;
+    loop {
+        let from = date(u64::try_from(day)?);
+        let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let url = format!("{origin}/orders?created_from={from}{after}");
+        let body = runtime.block_on(async { client.get(url).send().await?.error_for_status()?.bytes().await })?;
+        let page: Page<'_> = serde_json::from_slice(&body)?;
+        take(&body, &page.data)?;
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 struct Typed {
@@ -124,7 +136,7 @@ impl Typed {
 }
 
 /// The typed schema, which is that of the manifest's columns.
-fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::Int64, true);
     let money = |name: &str| Field::new(name, DataType::Decimal128(12, 2), true);

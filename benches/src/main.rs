@@ -1,7 +1,9 @@
-//! Measures the whole way, from a fast source to committed rows, beside a program that does only what nobody can leave out.
+//! Measures the whole way, from a fast source to committed rows, beside a program that does only what nobody can leave out; or the
+//! connectors' engine alone, for which nothing of the lake is built.
 //!
 //! ```text
 //! cargo build --release && cargo run --release -p headwater-benches -- --records 1000000
+//! cargo run --release -p headwater-benches -- engine --records 1000000 --rounds 3
 //! ```
 //!
 //! The source is a server in this process with pages that are rendered before anything is measured. Each program is a process of
@@ -10,6 +12,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its result")]
 
+mod engine;
 mod light;
 mod measure;
 mod order;
@@ -21,6 +24,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::engine::Reader;
 use crate::measure::Cost;
 use crate::order::Shape;
 use crate::server::Server;
@@ -29,7 +33,8 @@ use crate::server::Server;
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
-    "usage: headwater-benches [--records N] [--page N] [--days N] [--only light|ours] [--rounds N] [--keep FOLDER]";
+    "usage: headwater-benches [--records N] [--page N] [--days N] [--only light|ours] [--rounds N] [--keep FOLDER]
+       headwater-benches engine [--records N] [--page N] [--days N] [--rounds N]";
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -46,7 +51,14 @@ fn main() -> ExitCode {
         ["light", origin, records, page, days, folder] => {
             parse_shape(records, page, days).and_then(|shape| light::run(origin, shape, Path::new(folder)))
         }
-        _ => parse(&arguments).and_then(|options| bench(&options)),
+        [name, origin, records, page, days] if *name == Reader::Engine.name() => {
+            parse_shape(records, page, days).and_then(|shape| Reader::Engine.run(origin, shape))
+        }
+        [name, origin, records, page, days] if *name == Reader::Light.name() => {
+            parse_shape(records, page, days).and_then(|shape| Reader::Light.run(origin, shape))
+        }
+        ["engine", rest @ ..] => parse(rest).and_then(|options| bench_engine(&options)),
+        words => parse(words).and_then(|options| bench(&options)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,27 +73,27 @@ fn parse_shape(records: &str, page: &str, days: &str) -> Fallible<Shape> {
     Ok(Shape { records: records.parse()?, page: page.parse()?, days: days.parse()? })
 }
 
-fn parse(arguments: &[String]) -> Fallible<Options> {
+fn parse(arguments: &[&str]) -> Fallible<Options> {
     let mut options =
         Options { shape: Shape { records: 1_000_000, page: 1_000, days: 10 }, only: None, rounds: 1, keep: None };
     let mut rest = arguments.iter();
     while let Some(flag) = rest.next() {
         let value = rest.next().ok_or(USAGE)?;
-        match flag.as_str() {
+        match *flag {
             "--records" => options.shape.records = value.parse()?,
             "--page" => options.shape.page = value.parse()?,
             "--days" => options.shape.days = value.parse()?,
             "--rounds" => options.rounds = value.parse()?,
-            "--only" => options.only = Some(value.clone()),
-            "--keep" => options.keep = Some(value.clone()),
+            "--only" => options.only = Some((*value).to_owned()),
+            "--keep" => options.keep = Some((*value).to_owned()),
             _ => return Err(USAGE.into()),
         }
     }
     Ok(options)
 }
 
-fn bench(options: &Options) -> Fallible<()> {
-    let shape = options.shape;
+/// Starts the source and says what it holds.
+fn start(shape: Shape) -> Fallible<Server> {
     let server = Server::start(shape)?;
     let bytes = server.bytes();
     println!(
@@ -92,8 +104,38 @@ fn bench(options: &Options) -> Fallible<()> {
         shape.days,
         bytes / 1_000_000
     );
-    let is_wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     println!("{:<16} {:>10} {:>8} {:>8} {:>8}", "", "records/s", "wall s", "CPU s", "peak MB");
+    Ok(server)
+}
+
+/// Measures the engine alone. The two programs take turns, so that a busy machine is as busy for both.
+fn bench_engine(options: &Options) -> Fallible<()> {
+    if options.only.is_some() || options.keep.is_some() {
+        return Err(USAGE.into());
+    }
+    let shape = options.shape;
+    let server = start(shape)?;
+    let (mut light, mut engine) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        for (reader, costs) in [(Reader::Light, &mut light), (Reader::Engine, &mut engine)] {
+            let cost = reader.measure(&server.origin(), shape)?;
+            print_cost(reader.name(), shape, &cost);
+            costs.push(cost);
+        }
+    }
+    println!("each program typed every order once: {}", shape.records);
+    if let (Some(light), Some(engine)) = (Cost::median(&light), Cost::median(&engine)) {
+        let records = u32::try_from(shape.records).map_or(f64::INFINITY, f64::from);
+        println!("records per CPU second: engine {:.0}, light {:.0}", records / engine, records / light);
+        println!("engine / light: {:.2}", light / engine);
+    }
+    Ok(())
+}
+
+fn bench(options: &Options) -> Fallible<()> {
+    let shape = options.shape;
+    let server = start(shape)?;
+    let is_wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     let (mut light, mut ours) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         let folder = tempfile::tempdir()?;

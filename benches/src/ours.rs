@@ -31,7 +31,8 @@ fn project(origin: &str) -> String {
     )
 }
 
-fn manifest(shape: Shape, until: &str) -> String {
+/// The manifest of the bench's source.
+pub(crate) fn manifest(shape: Shape, until: &str) -> String {
     let page = shape.page;
     format!(
         r#"manifest: 1
