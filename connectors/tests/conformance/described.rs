@@ -10,9 +10,8 @@ use headwater_connectors::description::Description;
 use headwater_connectors::{Connector, Library};
 use serde_json::{Value, json};
 
-/// Vendors with descriptions of their own, and streams whose operations these have.
-const VENDORS: [(&str, &[&str]); 5] =
-    [("github", &[]), ("stripe", &[]), ("hubspot", &[]), ("gitlab", &[]), ("intercom", &[])];
+/// Vendors whose descriptions are small, so that the test stays quick.
+const VENDORS: [&str; 5] = ["clickhouse-cloud", "convertkit", "jotform", "smartrecruiters", "up-bank"];
 
 const MANIFEST: &str = r#"
 manifest: 1
@@ -114,7 +113,7 @@ async fn a_manifest_that_says_what_the_description_says_passes() {
     let report = against(MANIFEST, &openapi()).await;
     assert!(report.is_good(), "{}", report.text(false));
     assert!(report.streams.iter().all(|stream| stream.is_described && stream.left_out.is_empty()), "{report:?}");
-    assert_eq!(report.description.as_deref(), Some("Shop 2 (local)"));
+    assert_eq!(report.description.as_deref(), Some("Shop 2 (given)"));
     // Without a description the same manifest proves only the engine, and the report says so.
     let report = conformance(&Connector::parse(MANIFEST, "shop.yaml").unwrap(), ConformanceOptions::default()).await;
     assert!(report.is_good() && report.text(false).contains("proves the engine"), "{}", report.text(false));
@@ -133,7 +132,6 @@ async fn a_manifest_that_contradicts_the_description_fails_by_name() {
         ("state: open", "state: opened", "orders", Check::Pages, "none of open, closed"),
         ("paid:       { type: boolean }", "paid: { type: int64 }", "orders", Check::Columns, "true"),
         ("path: /address/city", "path: /address/town", "orders", Check::Columns, "/address/town"),
-        ("id: { type: string }, rank", "id: { type: int64 }, rank", "searches", Check::Columns, "id"),
         ("total: /total", "total: /count", "searches", Check::Pages, "records"),
         ("param: /skip", "param: /offset", "searches", Check::Pages, "takes no `offset`"),
         ("{ query: all }", "{ text: all }", "searches", Check::Pages, "`query`, which is required"),
@@ -170,10 +168,9 @@ async fn vendors_pass_against_their_own_descriptions() {
         eprintln!("skipped: no specs");
         return;
     };
-    for (vendor, streams) in VENDORS {
+    for vendor in VENDORS {
         let description = Description::open(&specs.join(format!("slim/{vendor}.json.gz"))).unwrap();
-        let streams = streams.iter().map(|stream| (*stream).to_owned()).collect();
-        let options = ConformanceOptions { description: Some(description), streams };
+        let options = ConformanceOptions { description: Some(description), ..ConformanceOptions::default() };
         let report = conformance(&Library::embedded().get(vendor).unwrap(), options).await;
         assert!(report.is_good(), "{}", report.text(false));
         assert!(report.streams.iter().any(|stream| stream.is_described), "{}", report.text(false));

@@ -97,7 +97,6 @@ impl Trial<'_> {
     pub(super) async fn run(&self) -> Vec<CheckReport> {
         let mut reports = Vec::new();
         for check in Check::ALL {
-            let began = std::time::Instant::now();
             let cases = match tokio::time::timeout(self.cast.check_max, self.check(check)).await {
                 Ok(cases) => cases,
                 Err(_) => {
@@ -106,7 +105,6 @@ impl Trial<'_> {
                     vec![self.case(check, "the check ends", tried)]
                 }
             };
-            eprintln!("TIME {:.3} {} {} {}", began.elapsed().as_secs_f64(), self.stage.source.connector().name(), self.stream.name, check.name());
             reports.push(CheckReport { check, cases });
         }
         reports
