@@ -211,8 +211,7 @@ impl Settings {
             at
         } else {
             let name = self.free_name(path);
-            let last = path.last().map(|last| last.to_lowercase()).unwrap_or_default();
-            let is_secret = SECRET_WORDS.iter().any(|word| last.contains(word)) && !last.contains("expiry");
+            let is_secret = path.last().is_some_and(|last| is_secret_name(last));
             self.all.push(Setting {
                 name,
                 path: path.to_vec(),
@@ -232,6 +231,12 @@ impl Settings {
         };
         setting.is_used = true;
         setting
+    }
+
+    /// Whether a setting at a path is a credential; one that nobody declares is told by its name.
+    pub(super) fn is_secret(&self, path: &[String]) -> bool {
+        let by_name = || path.last().is_some_and(|last| is_secret_name(last)) && !self.has_below(path);
+        self.all.iter().find(|known| known.path == path).map_or_else(by_name, |known| known.is_secret)
     }
 
     /// Whether the specification declares a setting at a path.
@@ -313,6 +318,11 @@ impl Settings {
         }
         Value::Object(out)
     }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word)) && !name.contains("expiry")
 }
 
 /// A template as one expression.

@@ -238,7 +238,8 @@ impl Stream {
         end: Option<DateTime<Utc>>,
         manifest_digest: Digest16,
     ) -> Result<StreamContract, headwater_contract::NameError> {
-        let step = self.window.as_ref().filter(|_| self.end_is_inclusive).map(|window| window.policy.granularity.delta());
+        let step =
+            self.window.as_ref().filter(|_| self.end_is_inclusive).map(|window| window.policy.granularity.delta());
         let end = end.map(|end| step.and_then(|step| end.checked_add_signed(step)).unwrap_or(end));
         Ok(StreamContract {
             name: StreamName::new(source.clone(), &self.name)?,

@@ -212,7 +212,7 @@ fn has_secret(convert: &mut Convert<'_>, pieces: &[Piece]) -> bool {
             }
         });
         for path in paths {
-            found |= !convert.settings.has_below(&path) && convert.settings.find(&path).is_secret;
+            found |= convert.settings.is_secret(&path);
         }
     }
     found
