@@ -271,17 +271,6 @@ def wait_for(path, headers=None, seconds=900):
             time.sleep(0.3)
 
 
-def answers_at(port, path, server, seconds=600):
-    """Waits until another server than the one that is proved answers, as it does while its empty database is made."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < seconds and server.poll() is None:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30).close()
-            return
-        time.sleep(0.5)
-    raise RuntimeError(f"no answer from {path} at port {port}")
-
-
 def wait_until_kept(name, seconds=900):
     """Waits for what the serving step keeps."""
     begun = time.monotonic()
