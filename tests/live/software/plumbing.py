@@ -171,21 +171,26 @@ def start(command, env=None, cwd=None, user=None, log="server.log", moved=True):
     return child
 
 
+def end():
+    """Ends every server, the last one first."""
+    for child in reversed(children):
+        child.send_signal(signal.SIGINT if "postgres" in child.args[0] else signal.SIGTERM)
+    for child in reversed(children):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(8)
+
+
 def stay():
     """Waits until we are told to end, or a server ends by itself."""
 
-    def end(*_):
-        for child in reversed(children):
-            child.send_signal(signal.SIGINT if "postgres" in child.args[0] else signal.SIGTERM)
-        for child in reversed(children):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(8)
+    def told(*_):
+        end()
         sys.exit(0)
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, told)
     while all(child.poll() is None for child in children):
         time.sleep(0.2)
-    (WORK / "ended").touch()
+    (WORK / "ended").write_text("a server ended by itself")
     end()
 
 
@@ -213,7 +218,8 @@ def postgres(database):
         log="postgres.log",
     )
     (WORK / "postgres.port").write_text(f"{port} {database}")
-    for _ in range(200):
+    begun = time.monotonic()
+    while time.monotonic() - begun < 300:
         made = subprocess.run(
             ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-qc", f"create database {database}"], capture_output=True
         )
@@ -260,24 +266,25 @@ def wait_for(path, headers=None, seconds=900):
         except (OSError, Refused) as error:
             if time.monotonic() - begun > seconds or (WORK / "ended").exists():
                 logs = "".join(path.read_text(errors="replace")[-3000:] for path in WORK.glob("*.log"))
-                raise RuntimeError(f"no answer from {path}: {error}\n{logs}") from error
+                ended = (WORK / "ended").read_text() if (WORK / "ended").exists() else ""
+                raise RuntimeError(f"no answer from {path}: {error}; {ended}\n{logs}") from error
             time.sleep(0.3)
 
 
-def answers_at(port, path, server, seconds=600):
-    """Waits until another server than the one that is proved answers, as it does while its empty database is made."""
+def wait_until_kept(name, seconds=900):
+    """Waits for what the serving step keeps."""
     begun = time.monotonic()
-    while time.monotonic() - begun < seconds and server.poll() is None:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30).close()
-            return
-        time.sleep(0.5)
-    raise RuntimeError(f"no answer from {path} at port {port}")
+    while name not in kept():
+        if time.monotonic() - begun > seconds or (WORK / "ended").exists():
+            raise RuntimeError(f"`{name}` was never kept: {(WORK / 'ended').read_text() if (WORK / 'ended').exists() else 'in time'}")
+        time.sleep(0.2)
 
 
 def keep(**values):
     """Keeps values for the next step."""
-    (WORK / "kept.json").write_text(json.dumps({**kept(), **values}))
+    whole = WORK / "kept.new"
+    whole.write_text(json.dumps({**kept(), **values}))
+    whole.rename(WORK / "kept.json")
 
 
 def kept():

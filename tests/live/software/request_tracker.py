@@ -67,8 +67,7 @@ def call(method, path, body=None):
 
 
 def fill():
-    while "token" not in kept():
-        time.sleep(0.3)
+    wait_until_kept("token")
     wait_for("/REST/2.0/rt", headers={"Authorization": f"token {kept()['token']}"})
     call("POST", "/queue", {"Name": "Retouren", "Description": "Was zurückkommt"})
     tickets = [

@@ -82,11 +82,6 @@ fn prove(name: &'static str) {
 }
 
 #[test]
-fn airflow() {
-    prove("airflow");
-}
-
-#[test]
 fn datasette() {
     prove("datasette");
 }
@@ -97,18 +92,8 @@ fn jupyterhub() {
 }
 
 #[test]
-fn label_studio() {
-    prove("label-studio");
-}
-
-#[test]
 fn medusa() {
     prove("medusa");
-}
-
-#[test]
-fn prefect() {
-    prove("prefect");
 }
 
 #[test]
