@@ -138,12 +138,9 @@ fn the_exit_code_of_a_run_in_which_all_failed_alike_is_that_of_the_error() {
     let status = |status| FaultKind::Status { status, retry_after: None };
     for (fault, word, code) in [
         (status(401), "unauthorized", 77),
-        (status(403), "forbidden", 77),
-        (status(404), "not-found", 65),
         (FaultKind::Html, "not-json", 65),
         (FaultKind::WrongPath, "records-missing", 65),
         (status(500), "server-error", 69),
-        (FaultKind::Truncated, "body-truncated", 69),
         (FaultKind::Down, "unreachable", 69),
         (FaultKind::Status { status: 429, retry_after: Some(7_200) }, "throttled", 75),
     ] {

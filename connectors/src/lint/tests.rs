@@ -134,13 +134,13 @@ const BROKEN: [(Rule, &str, &str); 57] = [
     (Rule::SourceNoLink, "  docs: https://shop.example/docs/lists", "  docs: page 7"),
     (Rule::SourceNoLink, "value: 500, source: \"https://shop.example/docs/paging\"", "value: 500, source: page 7"),
     (Rule::SourceNoLink, "source: \"https://shop.example/docs/delay\"", "source: page 7"),
+    (Rule::LinkUnfilled, "per: 1 second, source: \"https://shop.example/limits\"", "per: 1 second, source: \"$SPEC\""),
+    (Rule::LinkUnfilled, "  docs: https://shop.example/docs/lists", "  docs: https://shop.example/docs/<page>"),
     (
         Rule::LinkUnfilled,
-        "per: 1 second, source: \"https://shop.example/limits\"",
-        "per: 1 second, source: \"$SPEC\"",
+        "source: \"https://shop.example/docs/delay\"",
+        "source: \"https://shop.example/docs/${PAGE}\"",
     ),
-    (Rule::LinkUnfilled, "  docs: https://shop.example/docs/lists", "  docs: https://shop.example/docs/<page>"),
-    (Rule::LinkUnfilled, "source: \"https://shop.example/docs/delay\"", "source: \"https://shop.example/docs/${PAGE}\""),
     (Rule::ReasonMissing, "because: \"refunds come late\"", "because: \"\""),
     (Rule::SecretNotDeclared, "token: { secret: true,", "token: {"),
     (
@@ -301,9 +301,11 @@ fn names_that_go_along_in_requests_of_their_own_are_called_there() {
                    param: { as: colour }, names: { product: /id }, path: \"/products/{product}/{colour}\", \
                    answer: { records: /data, more: /more, cursor: /next } } }\n  searches:\n";
     let fields = "    fields: { param: { as: wanted }, separator: \",\" }\n    headers: { X-Fields: \"{wanted}\" }\n  searches:\n";
-    for (stream, call, key) in
-        [(makers, "{maker}", "lookups.maker"), (colours, "{colour}", "connections.colours"), (fields, "{wanted}", "fields")]
-    {
+    for (stream, call, key) in [
+        (makers, "{maker}", "lookups.maker"),
+        (colours, "{colour}", "connections.colours"),
+        (fields, "{wanted}", "fields"),
+    ] {
         let text = KEPT.replacen("  searches:\n", stream, 1);
         assert_eq!(lint(&parse(&text)), [], "{stream}");
         let findings = lint(&parse(&text.replacen(call, "1", 1)));

@@ -92,7 +92,9 @@ fn left(ran: &Ran, with_bodies: bool) -> String {
     if with_bodies {
         text.extend(ran.yielded.texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()));
         text.extend(ran.yielded.events.iter().filter_map(|event| match event {
-            ReadEvent::Chunk(chunk) if chunk.body.len() < 100_000 => Some(String::from_utf8_lossy(&chunk.body).into_owned()),
+            ReadEvent::Chunk(chunk) if chunk.body.len() < 100_000 => {
+                Some(String::from_utf8_lossy(&chunk.body).into_owned())
+            }
             _ => None,
         }));
     }
@@ -210,9 +212,8 @@ fn parrot(fault: &'static str, say: impl Fn(&Asked, String) -> Reply + Send + Sy
 
 /// Servers that put what they were told wherever a source speaks.
 fn parrots() -> Vec<Row> {
-    let refusals = [400, 401, 403, 404, 409, 429, 451, 500].map(|status| {
-        parrot("a refusal", move |_, all| Reply::text(status, &all).header("retry-after", "0"))
-    });
+    let refusals = [400, 401, 403, 404, 409, 429, 451, 500]
+        .map(|status| parrot("a refusal", move |_, all| Reply::text(status, &all).header("retry-after", "0")));
     let mut rows = refusals.to_vec();
     rows.extend([
         parrot("good rows", |_, _| good()),
@@ -244,7 +245,10 @@ fn parrots() -> Vec<Row> {
         })
         .on("linked")
         .with(|scene| {
-            scene.replace("    pagination: { next_url: { url: /next } }\n", "    kind: chain\n    chain: { next: /next, more: /more }\n");
+            scene.replace(
+                "    pagination: { next_url: { url: /next } }\n",
+                "    kind: chain\n    chain: { next: /next, more: /more }\n",
+            );
         }),
         parrot("the state of a job", |asked, all| match asked.path.as_str() {
             "/api/exports" => Reply::json(&json!({ "id": "e1" })),
@@ -288,7 +292,11 @@ async fn no_secret_shows_where_a_source_repeats_all_that_it_is_told() {
         // A login that repeats what it is told.
         let login = Arc::new(|asked: &Asked| {
             let all = repeated(asked);
-            let body = if asked.number % 2 == 0 { json!({ "error": all, "message": all }) } else { Value::from_iter([(all, 1)]) };
+            let body = if asked.number % 2 == 0 {
+                json!({ "error": all, "message": all })
+            } else {
+                Value::from_iter([(all, 1)])
+            };
             let reply = Reply::json(&body);
             if asked.number % 2 == 0 { Reply { status: 400, ..reply } } else { reply }
         });

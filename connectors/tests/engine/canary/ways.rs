@@ -86,7 +86,12 @@ pub(super) fn needles() -> Vec<String> {
     });
     let pem = include_str!("../auth/keys/rsa_pkcs8.pem").lines().nth(3).unwrap();
     let certificate = include_str!("../auth/keys/client.key").lines().nth(2).unwrap();
-    let plain = [CANARY.to_owned(), escaped(CANARY), escaped(&escaped(CANARY)), CANARY.replace('/', "\\/").replace('"', "\\\"")];
+    let plain = [
+        CANARY.to_owned(),
+        escaped(CANARY),
+        escaped(&escaped(CANARY)),
+        CANARY.replace('/', "\\/").replace('"', "\\\""),
+    ];
     let hex = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let others = [percent(true), percent(false), hex, pem[..12].to_owned(), certificate[..12].to_owned()];
     plain.into_iter().chain(others).chain(in_base64).collect()

@@ -62,10 +62,17 @@ pub(super) fn connections() -> Vec<Row> {
         move |scene: &mut super::row::Scene| patience(&mut scene.options.patience)
     };
     vec![
-        Row::new("the connection is reset before an answer", |_| Reply { framing: Framing::Raw, resets: true, ..bytes("") })
-            .fails("unreachable", 4, AGAIN),
-        Row::new("what answers is not HTTP", |_| Reply { framing: Framing::Raw, ..bytes("220 mail.example ESMTP\r\n") })
-            .fails("unreachable", 4, AGAIN),
+        Row::new("the connection is reset before an answer", |_| Reply {
+            framing: Framing::Raw,
+            resets: true,
+            ..bytes("")
+        })
+        .fails("unreachable", 4, AGAIN),
+        Row::new("what answers is not HTTP", |_| Reply {
+            framing: Framing::Raw,
+            ..bytes("220 mail.example ESMTP\r\n")
+        })
+        .fails("unreachable", 4, AGAIN),
         Row::new("nothing is ever answered", |_| Reply { framing: Framing::Raw, hangs: true, ..bytes("") })
             .with(quick(|patience| patience.silence_max = Duration::from_millis(50)))
             .fails("unreachable", 4, AGAIN),
@@ -133,10 +140,18 @@ pub(super) fn places() -> Vec<Row> {
             1,
             ONCE,
         ),
-        redirect("a redirect to a private address that the manifest allows and the project does not list", 302, "http://127.0.0.2:9/x")
-            .fails("private-address", 1, ONCE),
+        redirect(
+            "a redirect to a private address that the manifest allows and the project does not list",
+            302,
+            "http://127.0.0.2:9/x",
+        )
+        .fails("private-address", 1, ONCE),
         redirect("a redirect to a file", 302, "file:///etc/passwd").fails("origin-refused", 1, ONCE),
-        redirect("a redirect to the same host by another scheme", 302, "https://HERE/x").fails("origin-refused", 1, ONCE),
+        redirect("a redirect to the same host by another scheme", 302, "https://HERE/x").fails(
+            "origin-refused",
+            1,
+            ONCE,
+        ),
         redirect("a redirect in a circle", 307, "/api/rows").fails("too-many-redirects", 6, "follows five, then fails"),
         redirect("a redirect without a target", 302, "http://").fails("request-rejected", 1, ONCE),
         next("a next page at another origin", "//evil.example/rows").fails("origin-refused", 1, ONCE),

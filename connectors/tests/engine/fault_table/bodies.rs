@@ -14,7 +14,8 @@ use crate::server::{Framing, Reply};
 const LOGIN_PAGE: &str = "<!doctype html><title>Sign in</title>";
 const TABLE: &str = "id\n1\n2\n3\n";
 /// The gate's business: the bytes are a record as far as framing goes.
-const TO_THE_GATE: &str = "passes the record on as it came; the gate puts it into quarantine, and holds the window if they are many";
+const TO_THE_GATE: &str =
+    "passes the record on as it came; the gate puts it into quarantine, and holds the window if they are many";
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -33,9 +34,8 @@ fn archive(name: &str, bytes: &[u8]) -> Vec<u8> {
 static BLANK: LazyLock<Vec<u8>> = LazyLock::new(|| vec![b' '; 64 * 1024 * 1024]);
 static GZIP_BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&BLANK));
 static ZIP_BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| archive("a.csv", &BLANK));
-static ZIP_IN_ZIP: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    (0..6).fold(TABLE.as_bytes().to_vec(), |inner, depth| archive(&format!("{depth}.zip"), &inner))
-});
+static ZIP_IN_ZIP: LazyLock<Vec<u8>> =
+    LazyLock::new(|| (0..6).fold(TABLE.as_bytes().to_vec(), |inner, depth| archive(&format!("{depth}.zip"), &inner)));
 
 /// A body of `rows`.
 fn body(fault: &'static str, text: &'static str) -> Row {
@@ -45,12 +45,26 @@ fn body(fault: &'static str, text: &'static str) -> Row {
 pub(super) fn lies() -> Vec<Row> {
     vec![
         body("200 with a page of HTML", LOGIN_PAGE).fails("not-json", 1, ONCE),
-        body("200 with an error in the field that the manifest names", r#"{"error":{"text":"no such view"}}"#)
-            .fails("error-in-body", 1, ONCE),
-        body("200 with an error beside an empty list", r#"{"data":[],"error":"quota"}"#).fails("error-in-body", 1, ONCE),
-        body("200 with an error in a field that nobody named", r#"{"fault":"quota"}"#).fails("records-missing", 1, ONCE),
-        body("the selector is broken: the list has another name", r#"{"items":[{"id":1}],"next":null}"#)
-            .fails("records-missing", 1, ONCE),
+        body("200 with an error in the field that the manifest names", r#"{"error":{"text":"no such view"}}"#).fails(
+            "error-in-body",
+            1,
+            ONCE,
+        ),
+        body("200 with an error beside an empty list", r#"{"data":[],"error":"quota"}"#).fails(
+            "error-in-body",
+            1,
+            ONCE,
+        ),
+        body("200 with an error in a field that nobody named", r#"{"fault":"quota"}"#).fails(
+            "records-missing",
+            1,
+            ONCE,
+        ),
+        body("the selector is broken: the list has another name", r#"{"items":[{"id":1}],"next":null}"#).fails(
+            "records-missing",
+            1,
+            ONCE,
+        ),
         body("`null` where the list should stand", r#"{"data":null}"#).fails("records-missing", 1, ONCE),
         body("an object where the list should stand", r#"{"data":{"id":1}}"#).fails("records-missing", 1, ONCE),
         body("a text where the list should stand", r#"{"data":"none"}"#).fails("records-missing", 1, ONCE),
@@ -63,19 +77,30 @@ pub(super) fn lies() -> Vec<Row> {
         body("an empty body", "").fails("body-truncated", 4, AGAIN),
         body("white space and nothing else", " \n ").fails("body-truncated", 4, AGAIN),
         Row::new("204: no content", |_| Reply::text(204, "")).fails("body-truncated", 4, AGAIN),
-        body("JSON that ends in its middle, with a right length", r#"{"data":[{"id":1}"#).fails("body-truncated", 4, AGAIN),
+        body("JSON that ends in its middle, with a right length", r#"{"data":[{"id":1}"#).fails(
+            "body-truncated",
+            4,
+            AGAIN,
+        ),
         body("an empty list where records are expected", r#"{"data":[],"next":null}"#).ends(
             Ends::Reads(0),
             1,
             "reads nothing; the gate compares with earlier windows and holds it",
         ),
-        Row::new("JSON under `text/html`", |_| good().header("Content-Type", "text/html")).ends(Ends::Reads(3), 1, GOES_ON),
-        Row::new("JSON in UTF-8 that is called Latin-1", |_| good().header("Content-Type", "application/json; charset=latin1"))
-            .ends(Ends::Reads(3), 1, GOES_ON),
-        Row::new("JSON with a byte order mark", |_| {
-            bytes([b"\xEF\xBB\xBF".as_slice(), &good().body].concat())
+        Row::new("JSON under `text/html`", |_| good().header("Content-Type", "text/html")).ends(
+            Ends::Reads(3),
+            1,
+            GOES_ON,
+        ),
+        Row::new("JSON in UTF-8 that is called Latin-1", |_| {
+            good().header("Content-Type", "application/json; charset=latin1")
         })
         .ends(Ends::Reads(3), 1, GOES_ON),
+        Row::new("JSON with a byte order mark", |_| bytes([b"\xEF\xBB\xBF".as_slice(), &good().body].concat())).ends(
+            Ends::Reads(3),
+            1,
+            GOES_ON,
+        ),
     ]
 }
 
@@ -113,8 +138,16 @@ pub(super) fn bombs() -> Vec<Row> {
         Row::new(fault, move |_| bytes(body()).header("Content-Encoding", encoding))
     };
     vec![
-        packed("a body that gzip inflates a thousandfold", "gzip", || GZIP_BOMB.clone()).large().fails("body-inflates", 1, ONCE),
-        packed("gzip within gzip, by the header", "gzip, gzip", || gzip(&gzip(b"{}"))).fails("encoding-unknown", 1, ONCE),
+        packed("a body that gzip inflates a thousandfold", "gzip", || GZIP_BOMB.clone()).large().fails(
+            "body-inflates",
+            1,
+            ONCE,
+        ),
+        packed("gzip within gzip, by the header", "gzip, gzip", || gzip(&gzip(b"{}"))).fails(
+            "encoding-unknown",
+            1,
+            ONCE,
+        ),
         packed("an encoding that was not asked for", "br", || b"{}".to_vec()).fails("encoding-unknown", 1, ONCE),
         packed("gzip that ends too early", "gzip", || gzip(b"{\"data\":[{\"id\":1}],\"next\":null}")[..30].to_vec())
             .fails("body-truncated", 4, AGAIN),
@@ -131,9 +164,11 @@ pub(super) fn bombs() -> Vec<Row> {
         })
         .on("packed")
         .fails("not-inflatable", 1, ONCE),
-        Row::new("a zip archive without a file", |_| bytes(b"PK\x05\x06".iter().copied().chain([0; 18]).collect::<Vec<u8>>()))
-            .on("packed")
-            .fails("archive-broken", 1, ONCE),
+        Row::new("a zip archive without a file", |_| {
+            bytes(b"PK\x05\x06".iter().copied().chain([0; 18]).collect::<Vec<u8>>())
+        })
+        .on("packed")
+        .fails("archive-broken", 1, ONCE),
         Row::new("a zip archive that ends too early", |_| {
             let body = archive("a.csv", TABLE.as_bytes());
             bytes(&body[..body.len() - 30])
@@ -170,8 +205,11 @@ pub(super) fn formats() -> Vec<Row> {
         openly("a table without length or chunks over plain HTTP", "table", "id\n1\n").fails("end-unknown", 1, ONCE),
         openly("lines without length or chunks over plain HTTP", "lines", "{\"id\":1}\n").fails("end-unknown", 1, ONCE),
         typed("a charset that there is not", "text/csv; charset=klingon", b"id\n1\n").fails("charset-wrong", 1, ONCE),
-        typed("bytes that the named charset does not have", "text/csv; charset=shift_jis", b"id\n\x81\xff\n")
-            .fails("charset-wrong", 1, ONCE),
+        typed("bytes that the named charset does not have", "text/csv; charset=shift_jis", b"id\n\x81\xff\n").fails(
+            "charset-wrong",
+            1,
+            ONCE,
+        ),
         of("JSON lines of which the last is cut", "lines", "{\"id\":1}\n{\"id\":").fails("body-truncated", 4, AGAIN),
         of("a page of HTML in place of JSON lines", "lines", LOGIN_PAGE).fails("not-json", 1, ONCE),
         of("JSON lines of which one is broken", "lines", "{\"id\":1}\n{\"id\":tru}\n{\"id\":2}\n{\"id\":3}\n").ends(
@@ -180,7 +218,11 @@ pub(super) fn formats() -> Vec<Row> {
             TO_THE_GATE,
         ),
         of("XML that ends too early", "feed", "<rss><channel><item>").fails("body-truncated", 4, AGAIN),
-        of("XML whose root is an error", "feed", "<error><message>quota</message></error>").fails("records-missing", 1, ONCE),
+        of("XML whose root is an error", "feed", "<error><message>quota</message></error>").fails(
+            "records-missing",
+            1,
+            ONCE,
+        ),
         of("a page of HTML in place of XML", "feed", LOGIN_PAGE).fails("not-json", 1, ONCE),
         of("elements that cross", "feed", "<rss><channel></rss></channel>").fails("not-xml", 1, ONCE),
         of("entities that refer to entities", "feed", BILLION_LAUGHS).ends(

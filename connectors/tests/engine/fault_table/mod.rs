@@ -91,11 +91,18 @@ fn judged(row: &Row, ran: &Ran) -> Vec<String> {
     };
     match row.ends {
         Ends::Fails(code) => {
-            let error = yielded.error.as_ref().unwrap_or_else(|| panic!("{fault}: a success that is none, {numbers:?}"));
+            let error =
+                yielded.error.as_ref().unwrap_or_else(|| panic!("{fault}: a success that is none, {numbers:?}"));
             assert_eq!(error.code(), code, "{fault}: {error}");
             assert!(!is_done, "{fault}: an error after the end");
-            assert!(!error.to_string().is_empty() && !error.fix().is_empty() && !error.committed().is_empty(), "{fault}");
-            assert!(ran.source.is_none() || !error.place().is_empty() || code == "stream-unknown", "{fault}: {error:?}");
+            assert!(
+                !error.to_string().is_empty() && !error.fix().is_empty() && !error.committed().is_empty(),
+                "{fault}"
+            );
+            assert!(
+                ran.source.is_none() || !error.place().is_empty() || code == "stream-unknown",
+                "{fault}: {error:?}"
+            );
             let exit = error.kind().exit_code();
             [fault, &format!("`{code}`"), row.does, &exit.to_string(), data(error)].map(str::to_owned).to_vec()
         }
@@ -103,7 +110,7 @@ fn judged(row: &Row, ran: &Ran) -> Vec<String> {
             let left = match ends {
                 Ends::Reads(until) => {
                     good(until);
-                    assert_eq!(yielded.texts.len() as i64, until, "{fault}: {:?}", yielded.texts);
+                    assert_eq!(yielded.texts.len(), usize::try_from(until).unwrap(), "{fault}: {:?}", yielded.texts);
                     assert_eq!((yielded.summary.skipped_requests, yielded.summary.dropped), (0, 0), "{fault}");
                     "all of it lands"
                 }
@@ -131,7 +138,9 @@ async fn lines(rows: Vec<Row>) -> Vec<Vec<String>> {
 }
 
 fn markdown(heads: &[&str], lines: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+    let line = |cells: &[String]| {
+        format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+    };
     let heads: Vec<String> = heads.iter().map(ToString::to_string).collect();
     let rule = format!("|{}\n", "---|".repeat(heads.len()));
     line(&heads) + &rule + &lines.iter().map(|cells| line(cells)).collect::<String>()

@@ -27,9 +27,11 @@ pub(super) fn pages() -> Vec<Row> {
             4,
             ONCE,
         ),
-        Row::new("next pages in a circle", |asked| page([number(asked)], ["/api/linked?p=1", "/api/linked?p=2"][asked.number % 2]))
-            .on("linked")
-            .fails("cursor-stuck", 3, ONCE),
+        Row::new("next pages in a circle", |asked| {
+            page([number(asked)], ["/api/linked?p=1", "/api/linked?p=2"][asked.number % 2])
+        })
+        .on("linked")
+        .fails("cursor-stuck", 3, ONCE),
         Row::new("an empty page that promises more", |_| Reply::json(&json!({ "data": [], "pages": 5, "total": 9 })))
             .on("numbered")
             .fails("page-empty", 1, ONCE),
@@ -44,16 +46,33 @@ pub(super) fn pages() -> Vec<Row> {
         })
         .on("numbered")
         .fails("list-moved", 8, FROM_START),
-        Row::new("a number of pages that is no number", |_| Reply::json(&json!({ "data": [{ "id": 1 }], "pages": "many" })))
-            .on("numbered")
-            .fails("count-missing", 1, ONCE),
+        Row::new("fewer records than the total says", |_| {
+            Reply::json(&json!({ "data": [{ "id": 1 }], "pages": 1, "total": 9 }))
+        })
+        .on("numbered")
+        .fails("list-moved", 4, FROM_START),
+        Row::new("a token that is an object: its place is wrong", |_| page([1], json!({ "after": "x" }))).fails(
+            "cursor-missing",
+            1,
+            ONCE,
+        ),
+        Row::new("a token of more than 64 kB", |_| page([1], "x".repeat(70_000))).fails("cursor-missing", 1, ONCE),
+        Row::new("a number of pages that is no number", |_| {
+            Reply::json(&json!({ "data": [{ "id": 1 }], "pages": "many" }))
+        })
+        .on("numbered")
+        .fails("count-missing", 1, ONCE),
         flagged("a flag for more that is no flag", || json!("perhaps")).fails("more-flag-missing", 1, ONCE),
         flagged("no flag for more", || Value::Null).fails("more-flag-missing", 1, ONCE),
-        Row::new("the last record has no cursor, and more follow", |_| Reply::json(&json!({ "data": [{ "x": 1 }], "more": true })))
-            .on("flagged")
-            .fails("cursor-missing", 1, ONCE),
+        Row::new("the last record has no cursor, and more follow", |_| {
+            Reply::json(&json!({ "data": [{ "x": 1 }], "more": true }))
+        })
+        .on("flagged")
+        .fails("cursor-missing", 1, ONCE),
         Row::new("a next page that an expression cannot work out", |_| page([1], "many"))
-            .with(|scene| scene.replace("param: cursor, token: /next", "param: cursor, token: { expression: 'body.next - 1' }"))
+            .with(|scene| {
+                scene.replace("param: cursor, token: /next", "param: cursor, token: { expression: 'body.next - 1' }")
+            })
             .fails("next-page-unknown", 1, ONCE),
         Row::new("the last record is not JSON inside, and more follow", |_| {
             Reply::text(200, r#"{"data":[{"id":1},{"id":tru}],"more":true}"#)
@@ -64,7 +83,8 @@ pub(super) fn pages() -> Vec<Row> {
 }
 
 pub(super) fn lists() -> Vec<Row> {
-    let chained = |fault, body: fn(&Asked) -> Value| Row::new(fault, move |asked| Reply::json(&body(asked))).on("changes");
+    let chained =
+        |fault, body: fn(&Asked) -> Value| Row::new(fault, move |asked| Reply::json(&body(asked))).on("changes");
     let parent = |fault, records: &'static str| {
         Row::new(fault, move |asked| match asked.path.as_str() {
             "/api/rows" => Reply::text(200, &format!(r#"{{"data":{records},"next":null}}"#)),
@@ -73,12 +93,21 @@ pub(super) fn lists() -> Vec<Row> {
         .on("children")
     };
     vec![
-        chained("a chain whose token does not move", |asked| json!({ "data": [{ "id": asked.number }], "next": "t", "more": true }))
-            .fails("cursor-stuck", 2, ONCE),
-        chained("a chain that ends without a token", |_| json!({ "data": [], "more": false })).fails("cursor-missing", 1, ONCE),
+        chained(
+            "a chain whose token does not move",
+            |asked| json!({ "data": [{ "id": asked.number }], "next": "t", "more": true }),
+        )
+        .fails("cursor-stuck", 2, ONCE),
+        chained("a chain that ends without a token", |_| json!({ "data": [], "more": false })).fails(
+            "cursor-missing",
+            1,
+            ONCE,
+        ),
         chained("a chain without its flag", |_| json!({ "data": [], "next": "t" })).fails("more-flag-missing", 1, ONCE),
         Row::new("a scroll session that has expired each time", |asked| match asked.path.as_str() {
-            "/api/scrolled" => Reply::json(&json!({ "data": [{ "id": 1 }], "scroll_id": format!("s{}", asked.number) })),
+            "/api/scrolled" => {
+                Reply::json(&json!({ "data": [{ "id": 1 }], "scroll_id": format!("s{}", asked.number) }))
+            }
             _ => Reply::text(404, "no such session"),
         })
         .on("scrolled")
@@ -89,16 +118,26 @@ pub(super) fn lists() -> Vec<Row> {
         })
         .on("scrolled")
         .fails("cursor-missing", 2, ONCE),
-        Row::new("more records in a second than one query gives", |_| Reply::json(&json!({ "data": [{ "id": 1 }], "total": 4 })))
-            .on("searched")
-            .with(|scene| {
-                let from = super::row::one_day().from();
-                scene.request.bounds = headwater_contract::TimeRange::new(from, from + chrono::TimeDelta::seconds(1)).ok();
-            })
-            .fails("result-capped", 1, "reads in halves down to the finest step, then fails"),
-        parent("a parent without the field that its children are asked by", r#"[{"id":1}]"#).fails("parent-field-missing", 1, ONCE),
+        Row::new("more records in a second than one query gives", |_| {
+            Reply::json(&json!({ "data": [{ "id": 1 }], "total": 4 }))
+        })
+        .on("searched")
+        .with(|scene| {
+            let from = super::row::one_day().from();
+            scene.request.bounds = headwater_contract::TimeRange::new(from, from + chrono::TimeDelta::seconds(1)).ok();
+        })
+        .fails("result-capped", 1, "reads in halves down to the finest step, then fails"),
+        parent("a parent without the field that its children are asked by", r#"[{"id":1}]"#).fails(
+            "parent-field-missing",
+            1,
+            ONCE,
+        ),
         parent("a parent that is not JSON inside", r#"[{"code":tru}]"#).fails("parent-field-missing", 1, ONCE),
-        parent("a parent whose value would leave its place in the path", r#"[{"code":".."}]"#).fails("expression-failed", 1, ONCE),
+        parent("a parent whose value would leave its place in the path", r#"[{"code":".."}]"#).fails(
+            "expression-failed",
+            1,
+            ONCE,
+        ),
         Row::new("children of which one parent's are forbidden", |asked| match asked.path.as_str() {
             "/api/rows" => Reply::json(&json!({ "data": [{ "code": "a" }], "next": null })),
             _ => Reply::text(403, ""),
@@ -119,9 +158,17 @@ pub(super) fn jobs() -> Vec<Row> {
     };
     vec![
         job("a job that fails", || json!({ "state": "failed", "why": "no quota" })).fails("job-failed", 2, FORGETS),
-        job("a job in a state that the manifest does not name", || json!({ "state": "Done" })).fails("job-state-unknown", 2, FORGETS),
+        job("a job in a state that the manifest does not name", || json!({ "state": "Done" })).fails(
+            "job-state-unknown",
+            2,
+            FORGETS,
+        ),
         job("a job that is done and lists no files", || json!({ "state": "done" })).fails("job-answer-wrong", 2, ONCE),
-        job("a job whose range is too long, and cannot be cut", || json!({ "state": "big" })).fails("job-too-large", 2, FORGETS),
+        job("a job whose range is too long, and cannot be cut", || json!({ "state": "big" })).fails(
+            "job-too-large",
+            2,
+            FORGETS,
+        ),
         job("a job whose files are gone", || json!({ "state": "done", "files": [{ "url": "/api/files/a" }] })).fails(
             "not-found",
             6,
@@ -143,7 +190,11 @@ pub(super) fn jobs() -> Vec<Row> {
             1,
             ONCE,
         ),
-        Row::new("an order that the source cannot take now", |_| Reply::text(500, "")).on("exported").fails("server-error", 4, AGAIN),
+        Row::new("an order that the source cannot take now", |_| Reply::text(500, "")).on("exported").fails(
+            "server-error",
+            4,
+            AGAIN,
+        ),
     ]
 }
 
@@ -153,20 +204,20 @@ pub(super) fn limits() -> Vec<Row> {
     vec![
         Row::new("the day's allowance is used up, by our own count", endless)
             .with(|scene| {
-                scene.replace(
-                    "requests: 100000, per: 1 second",
-                    "requests: 2, resets: { time: '00:00', zone: UTC }",
-                );
+                scene.replace("requests: 100000, per: 1 second", "requests: 2, resets: { time: '00:00', zone: UTC }");
                 scene.options.quotas = std::sync::Arc::new(headwater_connectors::MemoryQuotas::default());
             })
             .fails("quota-spent", 2, "sends no more, and parks until the allowance is full again"),
         Row::new("the file that counts requests cannot be written", |_| good())
-            .with(|scene| scene.options.quotas = std::sync::Arc::new(headwater_connectors::FileQuotas::new("/dev/null/quotas")))
+            .with(|scene| {
+                scene.options.quotas = std::sync::Arc::new(headwater_connectors::FileQuotas::new("/dev/null/quotas"))
+            })
             .fails("quota-store", 0, ONCE),
         Row::new("the file that remembers jobs cannot be written", |_| good())
             .on("exported")
             .with(|scene| {
-                scene.options.jobs = std::sync::Arc::new(headwater_connectors::jobs::FileJobStore::new("/dev/null/jobs"));
+                scene.options.jobs =
+                    std::sync::Arc::new(headwater_connectors::jobs::FileJobStore::new("/dev/null/jobs"));
             })
             .fails("job-store-failed", 0, ONCE),
     ]

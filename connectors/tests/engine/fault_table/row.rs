@@ -153,12 +153,14 @@ impl Row {
             Some(way) => way.secrets.clone(),
             None => ["key", "other"].map(|name| (name.to_owned(), SECRET.to_owned())).to_vec(),
         };
-        let declared = secrets.iter().map(|(name, _)| format!("  {name}: {{ secret: true, optional: true, help: h }}\n"));
+        let declared =
+            secrets.iter().map(|(name, _)| format!("  {name}: {{ secret: true, optional: true, help: h }}\n"));
         let mut text = SHOP.replace("AUTH", auth).replace("ORIGIN", &server.origin);
         text = text.replace("  SECRETS\n", &declared.collect::<String>());
         let mut options = options(&[server.address()]);
         options.secrets = secrets.iter().map(|(name, text)| (name.clone(), Secret::new(text.clone()))).collect();
-        let request = if self.stream == "searched" { ReadRequest { bounds: Some(one_day()), ..whole() } } else { whole() };
+        let request =
+            if self.stream == "searched" { ReadRequest { bounds: Some(one_day()), ..whole() } } else { whole() };
         let mut scene = Scene { text, options, settings: BTreeMap::new(), request };
         (self.change)(&mut scene);
         let parsed = Connector::parse(&scene.text, "shop.yaml");
