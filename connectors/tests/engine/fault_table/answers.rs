@@ -156,6 +156,13 @@ pub(super) fn places() -> Vec<Row> {
         redirect("a redirect without a target", 302, "http://").fails("request-rejected", 1, ONCE),
         next("a next page at another origin", "//evil.example/rows").fails("origin-refused", 1, ONCE),
         next("a next page with a user of its own", "http://user:pass@HERE/api/linked").fails("origin-refused", 1, ONCE),
+        next("a next page by another scheme", "https://HERE/api/linked").fails("origin-refused", 1, ONCE),
+        next("a next page whose host is hidden behind a backslash", "http://evil.example\\@HERE/rows").fails(
+            "origin-refused",
+            1,
+            ONCE,
+        ),
+        next("a next page that is a file", "file:///etc/passwd").fails("origin-refused", 1, ONCE),
         next("a next page that is data", "data:application/json,{}").fails("origin-refused", 1, ONCE),
         Row::new("a next page whose URL has 64 kB", |_| page([1], format!("/api/linked?x={}", "x".repeat(65_518))))
             .on("linked")
