@@ -62,6 +62,21 @@ fn page(ids: &[i64], next: impl Into<Value>) -> Reply {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_to_an_origin_that_only_the_source_names() {
+    let other = Server::start(|_| page(&[1], Value::Null)).await;
+    let elsewhere = format!("{}/api/rows", other.origin);
+    let (_server, source) = shop(move |_| Reply::text(307, "").header("Location", &elsewhere)).await;
+    assert_eq!(read(&source, "rows", whole()).await.unwrap_err().code(), "origin-refused");
+    let elsewhere = format!("{}/api/changes", other.origin);
+    let handler = move |_: &Asked| Reply::json(&json!({ "data": [{ "id": 1 }], "next": elsewhere, "more": true }));
+    let server = Server::start(handler).await;
+    let text = SHOP.replace("ORIGIN", &server.origin).replace("chain: { param: token,", "chain: {");
+    let source = open(&text, &server, "key", &[]);
+    assert_eq!(read(&source, "changes", whole()).await.unwrap_err().code(), "origin-refused");
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
 async fn a_redirect_within_the_origin_is_followed_with_the_credential() {
     let (server, source) = shop(|asked| match asked.path.as_str() {
         "/api/rows" => Reply::text(301, "").header("Location", "/api/moved?a=b"),
