@@ -11,9 +11,8 @@ use headwater::sandbox::{Fault, FaultKind};
 
 use crate::harness::{Project, Server};
 
-/// What can be asked of a project whose source is `source`, with a stream `stream`.
-fn commands(source: &str, stream: &str) -> Vec<Vec<String>> {
-    let name = format!("{source}.{stream}");
+/// What can be asked of a project with this stream of this connector.
+fn commands(connector: &str, name: &str) -> Vec<Vec<String>> {
     let words: [&[&str]; 15] = [
         &["check"],
         &["plan"],
@@ -23,9 +22,9 @@ fn commands(source: &str, stream: &str) -> Vec<Vec<String>> {
         &["status"],
         &["runs", "list"],
         &["runs", "show"],
-        &["read", &name, "--limit", "2"],
+        &["read", name, "--limit", "2"],
         &["connectors", "list"],
-        &["connectors", "lint"],
+        &["connectors", "show", connector],
         &["auth", "list"],
         &["quarantine", "list"],
         &["catalog", "list"],
@@ -35,12 +34,12 @@ fn commands(source: &str, stream: &str) -> Vec<Vec<String>> {
 }
 
 /// Gives every command as talkatively as it can, in these forms. The harness looks at what is printed.
-fn say_all(project: &Project, source: &str, stream: &str, forms: &[&str]) -> String {
+fn say_all(project: &Project, connector: &str, name: &str, forms: &[&str]) -> String {
     let mut said = String::new();
-    for command in commands(source, stream) {
+    for command in commands(connector, name) {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        for more in forms.iter().map(|form| ["-vv", "-o", form]) {
-            let ran = project.run(&[&words, more].concat());
+        for more in forms.iter().map(|form| ["-vv", "-o", *form]) {
+            let ran = project.run(&[words.as_slice(), more.as_slice()].concat());
             assert!(ran.code.is_some_and(|code| code != 2), "`{}`: {}", command.join(" "), ran.both());
             said += &ran.both();
         }
@@ -63,7 +62,7 @@ fn no_command_shows_a_secret_whether_all_goes_well_or_nothing_does() {
         if let Some(fault) = fault {
             server.fault(Fault::lasting(None, fault));
         }
-        let said = say_all(project.at_the_time_of(&server), "shop", "orders", forms);
+        let said = say_all(project.at_the_time_of(&server), "sandbox", "shop.orders", forms);
         assert!(said.len() > 10_000, "so little was said: {said}");
     }
 }
@@ -120,7 +119,7 @@ fn no_command_shows_what_a_source_repeats_of_a_secret() {
         .with_secret("OTHER_KEY", "0ther/s&ecret%of~all-41c8");
         std::fs::create_dir(project.path("connectors")).unwrap();
         std::fs::write(project.path("connectors/vendor.yaml"), VENDOR).unwrap();
-        let said = say_all(&project, "vendor", "rows", &["text", "json"]);
+        let said = say_all(&project, "vendor", "vendor.rows", &["text", "json"]);
         assert!(said.contains("****"), "nothing was repeated, so nothing was hidden: {said}");
         serving.abort();
     }

@@ -32,7 +32,11 @@ fn without_slice(text: &str) -> Option<String> {
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '(' | '{') => open.push((at, c, false)),
-            (None, ':') => open.iter_mut().next_back().into_iter().for_each(|bracket| bracket.2 = true),
+            (None, ':') => {
+                if let Some((.., has_colon)) = open.last_mut() {
+                    *has_colon = true;
+                }
+            }
             (None, ']' | ')' | '}') => {
                 if let Some((from, '[', true)) = open.pop() {
                     return Some([text.get(..from)?, text.get(at + 1..)?].concat());
@@ -55,7 +59,7 @@ mod tests {
             ("since[:10]", &["since"][..]),
             ("a[b[:2]:] ~ c[1:d]", &["a", "b", "c", "d"]),
             ("body.next[0:4] ~ body.last", &["body.last", "body.next"]),
-            ("{'a': x[:1], 'b': y['k:']}", &["x", "y.k:"]),
+            ("{'a': x[:1], 'b': 'c:'}", &["x"]),
             ("'a[:1]' ~ \"]\\\"[:\"", &[]),
             ("a if b else [c, {'d': e}]", &["a", "b", "c", "e"]),
             ("((a))[:1][2:]", &["a"]),

@@ -11,6 +11,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 
+use super::names::names_of;
 use super::{ExpressionError, FUEL, functions};
 
 /// Largest value of an expression, as JSON.

@@ -85,7 +85,7 @@ impl Transport {
     }
 
     /// How long a credential that rests is waited for.
-    pub(crate) fn wait_max(&self) -> std::time::Duration {
+    pub(crate) fn wait_max(&self) -> Duration {
         self.patience.wait_max
     }
 
