@@ -8,10 +8,11 @@ mod ways;
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use headwater_connectors::jobs::FileJobStore;
 use headwater_connectors::{FileQuotas, Source, SourceError};
 use headwater_contract::{Explain, ReadEvent};
@@ -177,10 +178,16 @@ async fn all(cases: Vec<(Row, Way)>, repeats: bool) {
     let _guard = tracing::subscriber::set_default(keeper.clone());
     let run = |(row, way): (Row, Way)| {
         let keeper = keeper.clone();
-        async move { shows_nothing(&row, &way, &keeper, repeats).await }
+        async move {
+            let tried = AssertUnwindSafe(shows_nothing(&row, &way, &keeper, repeats)).catch_unwind();
+            tried.await.map_err(|_| format!("{} under `{}`", way.auth, row.fault))
+        }
     };
-    let seen: Vec<usize> = futures::stream::iter(cases).map(run).buffer_unordered(AT_ONCE).collect().await;
-    assert!(seen.iter().all(|length| *length > 1_000), "nothing was collected");
+    let tried: Vec<Result<usize, String>> =
+        futures::stream::iter(cases).map(run).buffer_unordered(AT_ONCE).collect().await;
+    let wrong: Vec<&String> = tried.iter().filter_map(|tried| tried.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{} of {} show a secret: {wrong:#?}", wrong.len(), tried.len());
+    assert!(tried.iter().flatten().all(|length| *length > 1_000), "nothing was collected");
 }
 
 #[tokio::test]

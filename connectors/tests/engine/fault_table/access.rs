@@ -65,6 +65,7 @@ pub(super) fn logins() -> Vec<Row> {
             .with(|scene| drop(scene.options.secrets.remove("key")))
             .fails("not-logged-in", 0, ONCE),
         login("the store of tokens cannot be written", |_| token(1))
+            .auth(REFRESH)
             .with(|scene| scene.options.tokens = Arc::new(FileTokenStore::new("/dev/null/tokens")))
             .fails("token-store", 0, ONCE),
         Row::new("a token that ends while it is used", move |asked| match asked.number {
@@ -86,6 +87,7 @@ pub(super) fn logins() -> Vec<Row> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a line of the table each")]
 pub(super) fn settings() -> Vec<Row> {
     let given = |name: &'static str, value: fn() -> SettingValue| {
         move |scene: &mut super::row::Scene| drop(scene.settings.insert(name.to_owned(), value()))

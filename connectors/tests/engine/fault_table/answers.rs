@@ -37,7 +37,7 @@ pub(super) fn statuses() -> Vec<Row> {
             Reply::text(403, "").header("X-Left", "0").header("X-Reset", "120")
         })
         .fails("throttled", 1, PARKS),
-        status("a status that a rule of the manifest parks", 418).fails("throttled", 1, PARKS),
+        status("a status that a rule of the manifest parks", 418).fails("throttled", 1, "parks at once"),
         Row::new("a refusal that a rule of the manifest names", |_| Reply::text(400, "no such edition")).fails(
             "declared-error",
             1,

@@ -12,6 +12,7 @@ fn text() -> String {
 }
 
 /// What is wrong, the fault, and the test that shows it.
+#[expect(clippy::too_many_lines, reason = "a line of the table each")]
 pub(super) fn shown_by() -> Vec<Line> {
     let manifest = |error: ManifestError| Fault::Manifest(error);
     vec![
