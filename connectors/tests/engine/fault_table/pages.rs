@@ -165,11 +165,6 @@ pub(super) fn jobs() -> Vec<Row> {
             FORGETS,
         ),
         job("a job that is done and lists no files", || json!({ "state": "done" })).fails("job-answer-wrong", 2, ONCE),
-        job("a job whose range is too long, and cannot be cut", || json!({ "state": "big" })).fails(
-            "job-too-large",
-            2,
-            FORGETS,
-        ),
         job("a job whose files are gone", || json!({ "state": "done", "files": [{ "url": "/api/files/a" }] })).fails(
             "not-found",
             6,

@@ -2,6 +2,7 @@
 
 use headwater_connectors::auth::AuthError;
 use headwater_connectors::decoding::DecodeError;
+use headwater_connectors::jobs::JobError;
 use headwater_connectors::pagination::PaginationError;
 use headwater_connectors::{BODY_BYTES_MAX, Fault, ManifestError, PAGES_MAX};
 
@@ -57,9 +58,19 @@ pub(super) fn shown_by() -> Vec<Line> {
             "pagination::advancing_from::waits_for_the_cap_and_refuses_an_instant_that_fills_it",
         ),
         (
+            "a job whose range is too long, and cannot be cut",
+            JobError::TooLarge { state: text() }.into(),
+            "engine::jobs::an_export_of_too_long_a_range_is_ordered_in_halves",
+        ),
+        (
             "a login that nobody agrees to",
             AuthError::LoginFailed { reason: text() }.into(),
             "engine::auth::logins::a_device_that_is_refused_ends_the_login",
+        ),
+        (
+            "a key for the body of a request whose body has no room for it",
+            AuthError::Unsignable { reason: text() }.into(),
+            "auth::tests::a_secret_that_fits_no_header_or_body_is_refused_by_name",
         ),
         (
             "stored bodies that do not fit together",
