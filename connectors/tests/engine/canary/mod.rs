@@ -86,7 +86,7 @@ fn files(folder: &Path) -> String {
 
 /// Everything that a reading leaves behind; with the bodies where the server repeats nothing.
 fn left(ran: &Ran, with_bodies: bool) -> String {
-    let mut text = both(&ran.options) + &both(&ran.source);
+    let mut text = format!("{:?}\n{:?}\n", ran.options, ran.source);
     text.extend(ran.yielded.events.iter().map(shown));
     text.extend(ran.yielded.error.iter().map(said));
     text += &both(&ran.yielded.summary);
@@ -106,20 +106,20 @@ fn left(ran: &Ran, with_bodies: bool) -> String {
 async fn other_doors(source: &Source) -> String {
     let mut text = both(&source.check().await) + &both(&source.clock().await);
     let mut records = source.records("rows", whole());
-    text += &both(&records);
+    text += &format!("{records:?}");
     while let Some(record) = records.next().await {
         if let Err(error) = record {
             text += &said(&error);
         }
         text += &both(records.progress());
     }
-    text += &both(&records);
+    text += &format!("{records:?}");
     text += &records.resume().map(|resume| format!("{resume} {resume:?}")).unwrap_or_default();
     text += &source.observe("rows", whole(), 10).await.map_or_else(|error| said(&error), |seen| both(&seen.changes));
     text += &both(&source.slices("rows").await);
-    text += &both(&source.contracts());
+    text += &format!("{:?}", source.contracts());
     let mut replayer = source.replay("rows").unwrap();
-    text += &both(&replayer);
+    text += &format!("{replayer:?}");
     for event in take(source, "rows", whole()).await.events {
         let replayed = match event {
             ReadEvent::Exchange(exchange) => replayer.exchange(&exchange).map(|_| ()),
