@@ -2,6 +2,8 @@
 //!
 //! Codes are stable words. What a fault asks of its reader follows from its kind: wait, mend the manifest, renew a credential.
 
+mod words;
+
 use chrono::{DateTime, Utc};
 use headwater_contract::{ErrorKind, Explain};
 use thiserror::Error;
@@ -97,6 +99,14 @@ pub enum Fault {
         /// Whether time ran out.
         timed_out: bool,
     },
+    /// Who answers cannot prove to be the source, or speaks no TLS that is safe.
+    #[error("no safe connection to {origin}: {reason}")]
+    Tls {
+        /// The pinned origin.
+        origin: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The connection ended within a body.
     #[error("the body was cut after {bytes} bytes: {reason}")]
     BodyCut {
@@ -189,6 +199,9 @@ pub enum Fault {
         /// Inflated bytes so far.
         inflated: u64,
     },
+    /// A body that ends where the connection does, in a format that may end anywhere.
+    #[error("the answer does not say how long its body is, so nobody can tell whether all of it came")]
+    EndUnknown,
     /// An encoding that was not asked for.
     #[error("the body is encoded as `{encoding}`, which was not asked for")]
     Encoding {
@@ -342,6 +355,8 @@ impl Fault {
             Self::ServerError { .. } => "server-error",
             Self::Declared { .. } => "declared-error",
             Self::Unreachable { .. } => "unreachable",
+            Self::Tls { .. } => "tls-failed",
+            Self::EndUnknown => "end-unknown",
             Self::BodyCut { .. } => "body-truncated",
             Self::Decode(error) => error.code(),
             Self::TooSlow { .. } => "too-slow",
@@ -387,6 +402,7 @@ impl Fault {
             Self::Declared { class, .. } => class.kind(),
             Self::ServerError { .. }
             | Self::Unreachable { .. }
+            | Self::Tls { .. }
             | Self::BodyCut { .. }
             | Self::TooSlow { .. }
             | Self::Spool { .. }
@@ -413,6 +429,7 @@ impl Fault {
             | Self::BodyTooLarge { .. }
             | Self::ReadingTooLong { .. }
             | Self::Inflates { .. }
+            | Self::EndUnknown
             | Self::Encoding { .. }
             | Self::Replay { .. } => ErrorKind::Source,
             Self::PrivateAddress { .. }
@@ -456,6 +473,13 @@ impl Fault {
             }
             Self::Unreachable { .. } => {
                 "check that the source runs and that its address is right, then run again".to_owned()
+            }
+            Self::Tls { .. } => {
+                "check the source's certificate and this machine's clock; an authority of its own goes under `auth: { tls: … }`"
+                    .to_owned()
+            }
+            Self::EndUnknown => {
+                "read it over HTTPS, or have the server send `Content-Length` or chunks".to_owned()
             }
             Self::Decode(error) => error.fix().to_owned(),
             Self::ErrorInBody { .. } => "mend what the source complains about, then run again".to_owned(),

@@ -7,10 +7,9 @@ use std::path::Path;
 use headwater::sandbox::Collection;
 use headwater_lake::steps::Step;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
 use serde_json::{Value, json};
 
-use crate::harness::{Project, Server, walk};
+use crate::harness::{Project, Server, walk, written};
 
 /// The columns that name a customer, by stream; payments name orders only.
 const NAMED_BY: [(&str, &str); 4] = [
@@ -93,10 +92,7 @@ fn content(path: &Path) -> String {
         let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
         for row in reader.get_row_iter(None).unwrap() {
             for (_, field) in row.unwrap().get_column_iter() {
-                match field {
-                    Field::Bytes(bytes) => all += &String::from_utf8_lossy(bytes.data()),
-                    other => all += &other.to_string(),
-                }
+                all += &written(field);
                 all.push(' ');
             }
         }

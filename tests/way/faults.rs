@@ -131,3 +131,32 @@ fn a_permanent_failure_three_times_stops_the_window_and_not_its_siblings() {
     project.at_the_time_of(&server).run(&["run", "--now"]).ends_with(0);
     Oracle::new(&project, &server).agrees();
 }
+
+/// What a run ends with when everything that was due failed alike: the page of faults promises it for each kind of error.
+#[test]
+fn the_exit_code_of_a_run_in_which_all_failed_alike_is_that_of_the_error() {
+    let status = |status| FaultKind::Status { status, retry_after: None };
+    for (fault, word, code) in [
+        (status(401), "unauthorized", 77),
+        (FaultKind::Html, "not-json", 65),
+        (FaultKind::WrongPath, "records-missing", 65),
+        (status(500), "server-error", 69),
+        (FaultKind::Down, "unreachable", 69),
+        (FaultKind::Status { status: 429, retry_after: Some(7_200) }, "throttled", 75),
+    ] {
+        let server = Server::start();
+        let project = Project::of(&server);
+        server.fault(Fault::lasting(None, fault.clone()));
+        let ran = project.at_the_time_of(&server).run(&["run", "-o", "json"]).ends_with(code);
+        assert_eq!(ran.json()["exit_code"], code, "{fault:?}");
+        ran.says(word);
+        for stream in ["orders", "events", "payments", "customers", "products", "tickets"] {
+            assert!(receipts(&project, stream).is_empty(), "{fault:?}: something of {stream} landed");
+        }
+        server.shop().clear_faults();
+        server.pass_hours(3);
+        project.at_the_time_of(&server).run(&["run", "--now"]).ends_with(0);
+        let differences = Oracle::new(&project, &server).differences();
+        assert!(differences.is_empty(), "{fault:?}: {differences:?}");
+    }
+}

@@ -20,6 +20,7 @@ mod maintenance;
 mod owners;
 mod rebuild;
 mod retail;
+mod secrets;
 mod stores;
 mod tools;
 mod windows;

@@ -51,7 +51,7 @@ fn project(server: &Server, zone: impl Fn(&str) -> String, options: &str) -> Pro
         ["raw", "cleansed", "curated", "exploration"].map(|name| format!("  {name}: {}\n", zone(name))).concat();
     let text = Project::text_of(server, "2025-03-01", "");
     let head = format!("zones:\n{zones}store:\n  options:\n{options}sources:\n");
-    Project::with(&text.replace("sources:\n", &head)).with_variable("STORE_KEY", AZURITE_KEY)
+    Project::with(&text.replace("sources:\n", &head)).with_secret("STORE_KEY", AZURITE_KEY)
 }
 
 /// Loads, is killed, heals, and shows what the shop shows; a second run has nothing to do.

@@ -115,7 +115,8 @@ fn a_login_opens_a_source_and_no_command_prints_its_tokens() {
         "headwater: 1\nallow_private: [\"{address}\"]\nsources:\n  guild:\n    connector: guild\n    settings: {{ origin: \
          \"http://{address}\", client_secret: env:GUILD_SECRET }}\nschedule: daily\n"
     ))
-    .with_variable("GUILD_SECRET", "s3cret-client");
+    .with_secret("GUILD_SECRET", "s3cret-client")
+    .guarding(&["s3cret-access", "s3cret-refresh", "s3cret-device"]);
     std::fs::create_dir(project.path("connectors")).unwrap();
     std::fs::write(project.path("connectors/guild.yaml"), GUILD.replace("ORIGIN", &format!("http://{address}")))
         .unwrap();

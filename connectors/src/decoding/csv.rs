@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error};
 
 use super::DecodeError;
 use super::derived::{refused, write_bytes};
-use super::json::{RECORD_BYTES_MAX, html, snippet};
+use super::json::{RECORD_BYTES_MAX, html, json_object, snippet};
 
 /// Most cells of a row.
 pub const CELLS_MAX: usize = 100_000;
@@ -393,6 +393,10 @@ impl CsvSplitter {
             })
         };
         if self.header.is_none() {
+            // It would be a header of odd names, and a table without rows.
+            if self.dialect.skip_lines == 0 && json_object(&self.start) {
+                return Err(DecodeError::NotATable { snippet: snippet(&self.start) });
+            }
             self.take_header(texts().map(|(cell, _)| Cow::Owned(cell.trim_ascii().to_vec())).collect())?;
         } else {
             self.rows += 1;
@@ -549,6 +553,10 @@ mod tests {
         let page = format!("<!DOCTYPE html><title>Sign in</title>{}", "x".repeat(100));
         assert!(matches!(read(&page, "{}"), Err(DecodeError::Html { .. })));
         assert!(matches!(read("<html>\n", "{}"), Err(DecodeError::Html { .. })));
+        for error in [r#"{"error":"quota"}"#, "{ \"error\": 1,\n\"b\": 2 }\n", "{}", r#"[{"code":4}]"#] {
+            assert!(matches!(read(error, "{}"), Err(DecodeError::NotATable { .. })), "{error}");
+        }
+        assert!(read("[a],{b}\n1,2\n", "{}").is_ok());
     }
 
     #[test]

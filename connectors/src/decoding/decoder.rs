@@ -300,7 +300,8 @@ impl Decoder {
                 Ok(true)
             }
             Pulled::Member(name) => {
-                if self.member.is_some() {
+                let is_within = matches!(&self.way, Way::Wrapped(unwrapper) if unwrapper.is_within_member());
+                if self.member.is_some() && !is_within {
                     self.end_splitter()?;
                     let targets = self.shaper.as_ref().map(Shaper::targets).unwrap_or_default();
                     self.splitter = Splitter::new(&self.decoding.format, &self.records, &self.wanted, &targets);

@@ -137,6 +137,12 @@ pub enum DecodeError {
         /// Its name.
         label: String,
     },
+    /// JSON came where rows or lines were promised, mostly an error under a good status.
+    #[error("the body is JSON, and neither rows nor lines: it begins with `{snippet}`")]
+    NotATable {
+        /// Its first characters.
+        snippet: String,
+    },
     /// A table whose rows have more or fewer cells than its header.
     #[error("row {row} has {found} cells, its header {expected}")]
     Ragged {
@@ -197,9 +203,11 @@ impl DecodeError {
             Self::Archive { .. } | Self::Members { .. } => "archive-broken",
             Self::Spool { .. } => "spool-failed",
             Self::NotInCharset { .. } | Self::UnknownCharset { .. } => "charset-wrong",
-            Self::Ragged { .. } | Self::HeaderTwice { .. } | Self::TooManyCells { .. } | Self::Columnar { .. } => {
-                "table-broken"
-            }
+            Self::NotATable { .. }
+            | Self::Ragged { .. }
+            | Self::HeaderTwice { .. }
+            | Self::TooManyCells { .. }
+            | Self::Columnar { .. } => "table-broken",
         }
     }
 

@@ -133,6 +133,12 @@ impl Decoding {
 }
 
 impl BodyDecoding {
+    /// Whether a body that ends too early would be noticed by what it holds.
+    pub(crate) fn has_end(&self) -> bool {
+        let is_packed = |wrapping: &Wrapping| !matches!(wrapping, Wrapping::Charset(_));
+        matches!(self.format, Decoding::Json | Decoding::Xml(_)) || self.wrappings.iter().any(is_packed)
+    }
+
     /// A format without wrappings.
     pub fn plain(format: Decoding) -> Self {
         Self { wrappings: Vec::new(), format }

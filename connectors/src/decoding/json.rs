@@ -634,6 +634,15 @@ pub(super) fn html(bytes: &[u8]) -> bool {
     start.starts_with(b"<!doctype html") || start.starts_with(b"<html")
 }
 
+/// Whether a body that should hold rows or lines begins like a JSON object, or a list of them: an error under a good status.
+pub(super) fn json_object(bytes: &[u8]) -> bool {
+    let after = |start: &[u8]| start.get(1..).unwrap_or_default().trim_ascii_start().first().copied();
+    let is_object = |start: &[u8]| start.first() == Some(&b'{') && matches!(after(start), Some(b'"' | b'}'));
+    let start = bytes.trim_ascii_start();
+    let inner = start.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    is_object(start) || inner.is_some_and(is_object)
+}
+
 /// The first printable characters of a body, for an error.
 pub(super) fn snippet(bytes: &[u8]) -> String {
     let start = bytes.get(..bytes.len().min(80)).unwrap_or_default();

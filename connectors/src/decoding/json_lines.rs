@@ -44,6 +44,7 @@ impl LineSplitter {
     /// As [`LineSplitter::push`]; [`DecodeError::Truncated`] when the last line is cut.
     pub fn finish(&mut self, at: u64, out: &mut Vec<Bytes>) -> Result<(), DecodeError> {
         let last = self.carry.split().freeze();
+        self.look(last.trim_ascii())?;
         if serde_json::from_slice::<serde::de::IgnoredAny>(&last).is_err() && !last.trim_ascii().is_empty() {
             return Err(DecodeError::Truncated { at });
         }
@@ -60,14 +61,24 @@ impl LineSplitter {
         if text.is_empty() {
             return Ok(());
         }
-        if !self.has_begun {
-            match text.first() {
-                Some(b'{' | b'[') => self.has_begun = true,
-                Some(b'<') => return Err(DecodeError::Html { snippet: snippet(text) }),
-                _ => return Err(DecodeError::NotJson { at: 0, reason: format!("it begins with `{}`", snippet(text)) }),
-            }
-        }
+        self.look(text)?;
         out.push(line.slice_ref(text));
         Ok(())
+    }
+
+    /// Looks at the first line, whether it can be JSON at all.
+    fn look(&mut self, text: &[u8]) -> Result<(), DecodeError> {
+        if self.has_begun {
+            return Ok(());
+        }
+        match text.first() {
+            None => Ok(()),
+            Some(b'{' | b'[') => {
+                self.has_begun = true;
+                Ok(())
+            }
+            Some(b'<') => Err(DecodeError::Html { snippet: snippet(text) }),
+            Some(_) => Err(DecodeError::NotJson { at: 0, reason: format!("it begins with `{}`", snippet(text)) }),
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::DecodeError;
 use super::derived::write_bytes;
-use super::json::{RECORD_BYTES_MAX, html, snippet};
+use super::json::{RECORD_BYTES_MAX, html, json_object, snippet};
 
 /// Plain lines, as written in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -73,6 +73,9 @@ impl TextSplitter {
         }
         if !self.has_begun && html(text) {
             return Err(DecodeError::Html { snippet: snippet(text) });
+        }
+        if !self.has_begun && json_object(text) {
+            return Err(DecodeError::NotATable { snippet: snippet(text) });
         }
         self.has_begun = true;
         let mut record = Vec::with_capacity(text.len() + self.wrap_as.len() + 8);

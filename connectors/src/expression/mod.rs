@@ -5,6 +5,7 @@
 
 mod functions;
 mod md5;
+mod names;
 mod python;
 mod record;
 mod scalar;
@@ -102,10 +103,7 @@ impl Expression {
 
     /// The names that it uses, with the fields after them: `body.meta.next`, sorted.
     pub fn names(&self) -> Vec<String> {
-        let Ok(expression) = ENVIRONMENT.compile_expression(&self.0) else { return Vec::new() };
-        let mut names: Vec<String> = expression.undeclared_variables(true).into_iter().collect();
-        names.sort_unstable();
-        names
+        names::names_of(&self.0, &ENVIRONMENT)
     }
 
     /// Computes the value.

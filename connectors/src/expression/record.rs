@@ -11,6 +11,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 
+use super::names::names_of;
 use super::{ExpressionError, FUEL, functions};
 
 /// Largest value of an expression, as JSON.
@@ -48,9 +49,7 @@ impl RecordExpression {
         let compiled =
             ENVIRONMENT.compile_expression_owned(text.to_owned()).map_err(|error| failed(error.to_string()))?;
         let (mut settings, mut given) = (Vec::new(), Vec::new());
-        let mut names: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
-        names.sort_unstable();
-        for name in names {
+        for name in names_of(text, &ENVIRONMENT) {
             let root = name.split('.').next().unwrap_or_default();
             if !NAMES.contains(&root) && !BUILTINS.contains(&root) {
                 return Err(failed(format!("`{root}` is not known here; known are `{}`", NAMES.join("`, `"))));
@@ -79,8 +78,7 @@ impl RecordExpression {
 
     /// The fields of the record that it names, as paths of names.
     pub(crate) fn record_fields(&self) -> Vec<Vec<String>> {
-        let mut names: Vec<String> = self.compiled.undeclared_variables(true).into_iter().collect();
-        names.sort_unstable();
+        let names = names_of(&self.text, &ENVIRONMENT);
         let field = |name: &String| Some(name.strip_prefix("record.")?.split('.').map(str::to_owned).collect());
         names.iter().filter_map(field).collect()
     }

@@ -1,6 +1,6 @@
 //! What concerns all streams: settings, limits, quotas, credentials.
 
-use super::{Findings, Rule, is_blank, is_link};
+use super::{Findings, Rule, doubt_of_link, is_blank};
 use crate::manifest::{Fact, Limit, Manifest};
 
 pub(super) fn judge(manifest: &Manifest, findings: &mut Findings<'_>) {
@@ -84,8 +84,8 @@ fn limits(manifest: &Manifest, findings: &mut Findings<'_>) {
 }
 
 /// A source that is there must be one that a reader can open.
-pub(super) fn link(findings: &mut Findings<'_>, path: &str, source: &str) {
-    if !source.trim().is_empty() && !is_link(source) {
-        findings.find(Rule::SourceNoLink, path, format!("`{source}` is no link"), "link the page that says it");
+fn link(findings: &mut Findings<'_>, path: &str, source: &str) {
+    if let Some((rule, what, fix)) = doubt_of_link(source) {
+        findings.find(rule, path, what, fix);
     }
 }

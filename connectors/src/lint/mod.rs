@@ -147,15 +147,15 @@ fn find(connector: &Connector, bounds: &[bound::TooSmall]) -> Vec<Finding> {
 fn judge_stream(manifest: &Manifest, stream: &StreamManifest, is_template: bool, place: &mut Place<'_, '_>) {
     if is_blank(stream.docs.as_deref()) {
         place.find(Rule::DocsMissing, "", "the stream links no page", "link the page that describes it under `docs:`");
-    } else if let Some(docs) = stream.docs.as_deref().filter(|docs| !is_link(docs)) {
-        place.find(Rule::SourceNoLink, "docs", format!("`{docs}` is no link"), "link the page that describes it");
+    } else if let Some(docs) = &stream.docs {
+        place.link("docs", docs);
     }
     let is_internal = stream.internal == Some(true);
     if is_blank(stream.title.as_deref()) && !is_internal {
         place.find(Rule::TitleMissing, "", "the stream has no title", "write one line on what a row is under `title:`");
     }
     for (name, slip) in stream.errata.iter().flat_map(crate::manifest::Ordered::iter) {
-        if !is_link(&slip.source) || is_blank(Some(&slip.because)) {
+        if is_blank(Some(&slip.source)) || is_blank(Some(&slip.because)) {
             let what = format!("nobody can check that the description errs about `{name}`");
             place.find(
                 Rule::SourceMissing,
@@ -164,8 +164,9 @@ fn judge_stream(manifest: &Manifest, stream: &StreamManifest, is_template: bool,
                 "write `because:`, and link the vendor's page under `source:`",
             );
         }
+        place.link("errata", &slip.source);
     }
-    sent::judge(stream, place);
+    sent::judge(manifest, stream, place);
     pages::judge(stream, place);
     window::judge(stream, is_template, place);
     if !is_internal {
@@ -222,6 +223,35 @@ impl Place<'_, '_> {
             && (has(&shared) || has(&format!("defaults.{top}")) && !has(&format!("{}.{top}", self.path)));
         self.findings.find(rule, if is_shared { &shared } else { &own }, what, fix);
     }
+
+    /// Notes a source that is there and that no reader can open.
+    fn link(&mut self, key: &str, source: &str) {
+        if let Some((rule, what, fix)) = doubt_of_link(source) {
+            self.find(rule, key, what, fix);
+        }
+    }
+}
+
+/// Why a reader cannot open a source that is there.
+fn doubt_of_link(text: &str) -> Option<(Rule, String, &'static str)> {
+    if is_blank(Some(text)) {
+        return None;
+    }
+    if is_unfilled(text) {
+        let what = format!("`{text}` holds a placeholder that nobody filled in");
+        return Some((Rule::LinkUnfilled, what, "open the page, and write its address"));
+    }
+    (!is_link(text)).then(|| (Rule::SourceNoLink, format!("`{text}` is no link"), "link the page that says it"))
+}
+
+/// Whether a text holds what a draft leaves for somebody to fill in: `$SPEC`, `${SPEC}`, `<page>`, `{{page}}`, `…`.
+fn is_unfilled(text: &str) -> bool {
+    let is_name = |text: &str| {
+        let name: String = text.chars().take_while(|c| c.is_ascii_alphabetic() || *c == '_').collect();
+        name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let is_variable = |rest: &str| rest.starts_with('{') || is_name(rest);
+    text.split('$').skip(1).any(is_variable) || ["<", "{{", "…", "..."].iter().any(|open| text.contains(open))
 }
 
 /// Whether a text that should say something says nothing.

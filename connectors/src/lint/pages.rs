@@ -1,6 +1,6 @@
 //! Pages: how large they are, and whether turning them loses rows.
 
-use super::{Place, Rule, is_link};
+use super::{Place, Rule};
 use crate::expression::{Scalar, ValueManifest};
 use crate::manifest::{BodyManifest, Fact, Ordered, PageSize, StreamManifest};
 use crate::pagination::Pagination;
@@ -22,6 +22,7 @@ pub(super) fn judge(stream: &StreamManifest, place: &mut Place<'_, '_>) {
         let fix = "link the page that says how many fields one request takes";
         place.find(Rule::SourceMissing, "fields", "the number of fields has no source", fix);
     }
+    place.link("fields", source);
     let Some(pagination) = &stream.pagination else { return };
     if pagination.loses_moving_rows() && stream.best_effort.is_none() {
         let fix = "name its total under `total:`, or say `best_effort:` and why";
@@ -53,9 +54,8 @@ pub(super) fn judge_size(
     if size.source.trim().is_empty() {
         let fix = "link the page that says the largest page under `source:`";
         place.find(Rule::SourceMissing, &key, "the size of pages has no source", fix);
-    } else if !is_link(&size.source) {
-        place.find(Rule::SourceNoLink, &key, format!("`{}` is no link", size.source), "link the page that says it");
     }
+    place.link(&key, &size.source);
     let number = match &size.value {
         Scalar::Integer(number) => Some(*number),
         Scalar::Text(text) => text.parse().ok(),
@@ -95,12 +95,10 @@ pub(super) fn judge_fact<T>(fact: &Fact<T>, is_nothing: bool, key: &str, name: &
         Fact::Published { source, .. } if source.trim().is_empty() => {
             place.find(Rule::SourceMissing, key, format!("`{name}` has no source"), "link the page that says it");
         }
-        Fact::Published { source, .. } if !is_link(source) => {
-            place.find(Rule::SourceNoLink, key, format!("`{source}` is no link"), "link the page that says it");
-        }
+        Fact::Published { source, .. } => place.link(key, source),
         Fact::Assumed { because, .. } if because.trim().is_empty() => {
             place.find(Rule::ReasonMissing, key, format!("`{name}` is assumed without a reason"), "say why");
         }
-        Fact::NotPublished | Fact::Stated(_) | Fact::Published { .. } | Fact::Assumed { .. } => {}
+        Fact::NotPublished | Fact::Stated(_) | Fact::Assumed { .. } => {}
     }
 }

@@ -64,6 +64,8 @@ rules! {
     SourceMissing: "source-missing", MissingFact, "a number without its page cannot be checked and is never corrected";
     /// A source is a link.
     SourceNoLink: "source-no-link", MissingFact, "what is no link cannot be opened by a reader";
+    /// A link leads to a page.
+    LinkUnfilled: "link-unfilled", MissingFact, "an address with a hole in it leads nowhere, so nobody opened it";
     /// An assumption says why.
     ReasonMissing: "reason-missing", MissingFact, "an assumption without its reason cannot be judged";
     /// A credential is declared as one.

@@ -74,8 +74,9 @@ streams:
   visits:
     title: One row for each visit
     method: post
-    path: /visits/{page_id}
-    body: { json: { since: "{since}" } }
+    values: { page: "{page_id}" }
+    path: /visits/{page}
+    body: { computed: "{'since': since[:10]}" }
     records: /data
     append_only: true
     kind: events
@@ -116,7 +117,7 @@ streams:
 "#;
 
 /// A rule, and what is replaced by what in [`KEPT`] to break it and nothing else.
-const BROKEN: [(Rule, &str, &str); 53] = [
+const BROKEN: [(Rule, &str, &str); 57] = [
     (Rule::HelpMissing, "help: \"Settings > API\"", "help: \"\""),
     (Rule::LimitsMissing, "  limits: [{ requests: 5, per: 1 second, source: \"https://shop.example/limits\" }]\n", ""),
     (Rule::SourceMissing, "per: 1 second, source: \"https://shop.example/limits\"", "per: 1 second, source: \"\""),
@@ -133,6 +134,13 @@ const BROKEN: [(Rule, &str, &str); 53] = [
     (Rule::SourceNoLink, "  docs: https://shop.example/docs/lists", "  docs: page 7"),
     (Rule::SourceNoLink, "value: 500, source: \"https://shop.example/docs/paging\"", "value: 500, source: page 7"),
     (Rule::SourceNoLink, "source: \"https://shop.example/docs/delay\"", "source: page 7"),
+    (Rule::LinkUnfilled, "per: 1 second, source: \"https://shop.example/limits\"", "per: 1 second, source: \"$SPEC\""),
+    (Rule::LinkUnfilled, "  docs: https://shop.example/docs/lists", "  docs: https://shop.example/docs/<page>"),
+    (
+        Rule::LinkUnfilled,
+        "source: \"https://shop.example/docs/delay\"",
+        "source: \"https://shop.example/docs/${PAGE}\"",
+    ),
     (Rule::ReasonMissing, "because: \"refunds come late\"", "because: \"\""),
     (Rule::SecretNotDeclared, "token: { secret: true,", "token: {"),
     (
@@ -154,9 +162,11 @@ const BROKEN: [(Rule, &str, &str); 53] = [
         "param: cursor, token: /next } }\n    page_size: { param: limit, value: 100, source: \"https://shop.example/docs/paging\" }\n    window:\n      field: created_at",
         "param: limit, token: /next } }\n    page_size: { param: limit, value: 100, source: \"https://shop.example/docs/paging\" }\n    window:\n      field: created_at",
     ),
-    (Rule::SlotUnused, "body: { json: { since: \"{since}\" } }", "body: { json: {} }"),
-    (Rule::SlotUnused, "path: /visits/{page_id}", "path: /visits"),
-    (Rule::SlotInNoBody, "body: { json: { since: \"{since}\" } }", "body: { text: { content: \"{since}\" } }"),
+    (Rule::SlotUnused, "body: { computed: \"{'since': since[:10]}\" }", "body: { computed: \"{'since': '{since}'}\" }"),
+    (Rule::SlotUnused, "values: { page: \"{page_id}\" }", "values: { page: \"1\" }"),
+    // The value calls the name, and nobody calls the value.
+    (Rule::SlotUnused, "path: /visits/{page}", "path: /visits"),
+    (Rule::SlotInNoBody, "body: { computed: \"{'since': since[:10]}\" }", "body: { text: { content: \"{since}\" } }"),
     (Rule::SlotInNoBody, "param: /variables/after", "param: /after"),
     (Rule::PageSizeMissing, "    page_size: { value: 50, source: \"https://shop.example/docs/paging\" }\n", ""),
     (
@@ -280,6 +290,28 @@ fn a_waiver_with_a_reason_takes_a_finding_out_and_is_counted() {
     let elsewhere = parse(&tiny.replacen("title: One row for each visit\n", elsewhere, 1));
     let codes: Vec<&str> = lint(&elsewhere).iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["page-size-tiny", "waiver-unneeded"]);
+}
+
+/// Ids that are looked up, cursors of lists inside records and names of fields have requests that must call them too.
+#[test]
+fn names_that_go_along_in_requests_of_their_own_are_called_there() {
+    let makers = "    lookups: { maker: { stream: makers, on: /maker_id, param: { as: maker } } }\n  makers:\n    internal: true\n    \
+                  path: /makers/{maker}\n    records: { each: { at: \"\" } }\n  searches:\n";
+    let colours = "    connections: { colours: { records: /colours/data, more: /colours/more, cursor: /colours/next, \
+                   param: { as: colour }, names: { product: /id }, path: \"/products/{product}/{colour}\", \
+                   answer: { records: /data, more: /more, cursor: /next } } }\n  searches:\n";
+    let fields = "    fields: { param: { as: wanted }, separator: \",\" }\n    headers: { X-Fields: \"{wanted}\" }\n  searches:\n";
+    for (stream, call, key) in [
+        (makers, "{maker}", "lookups.maker"),
+        (colours, "{colour}", "connections.colours"),
+        (fields, "{wanted}", "fields"),
+    ] {
+        let text = KEPT.replacen("  searches:\n", stream, 1);
+        assert_eq!(lint(&parse(&text)), [], "{stream}");
+        let findings = lint(&parse(&text.replacen(call, "1", 1)));
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((finding.code, finding.path.ends_with(key)), ("slot-unused", true), "{finding}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use headwater_contract::{Span, StreamKind};
 
 use super::pages::judge_fact;
-use super::{Place, Rule, is_link};
+use super::{Place, Rule};
 use crate::manifest::{ColumnManifest, Fact, StreamManifest, TypeManifest, WindowManifest};
 use crate::pagination::{Pagination, Slot};
 use crate::parents::ParentRange;
@@ -24,14 +24,8 @@ pub(super) fn judge(stream: &StreamManifest, is_template: bool, place: &mut Plac
         if cap.source.trim().is_empty() {
             let fix = "link the page that says what one query gives at most";
             place.find(Rule::SourceMissing, "window.cap", "the cap has no source", fix);
-        } else if !is_link(&cap.source) {
-            place.find(
-                Rule::SourceNoLink,
-                "window.cap",
-                format!("`{}` is no link", cap.source),
-                "link the page that says it",
-            );
         }
+        place.link("window.cap", &cap.source);
     }
     let Some(kind) = stream.kind else { return };
     if !kind.is_ranged() {

@@ -111,7 +111,20 @@ impl Page {
 
     /// What it says, as a text or number that may be sent back.
     pub(crate) fn token(&self, seen: &Seen) -> Result<Option<String>, PaginationError> {
-        Ok(as_token(seen.value(self)?.as_ref()))
+        let found = seen.value(self)?;
+        let is_nothing = match &found {
+            None | Some(Value::Null | Value::Bool(false)) => true,
+            Some(Value::String(text)) => text.is_empty(),
+            Some(Value::Array(items)) => items.is_empty(),
+            Some(Value::Object(fields)) => fields.is_empty(),
+            Some(Value::Bool(true) | Value::Number(_)) => false,
+        };
+        let token = as_token(found.as_ref());
+        // What is there and cannot be sent back is no end: the place is wrong, or the token is larger than any.
+        if token.is_none() && !is_nothing {
+            return Err(PaginationError::NoCursor { field: seen.to_string() });
+        }
+        Ok(token)
     }
 
     /// What it says, as a count.

@@ -135,7 +135,8 @@ impl Reader {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = sent {
-            tracing::debug!(stream = %stream.name, %fault, "a scroll session could not be closed");
+            let reason = self.inner.transport.words(&fault.to_string());
+            tracing::debug!(stream = %stream.name, reason, "a scroll session could not be closed");
         }
     }
 }

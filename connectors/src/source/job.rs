@@ -129,7 +129,8 @@ impl JobRun {
                 Ok(told) => told,
                 Err(Refused::Skipped(fault)) => {
                     self.outlet.summary.skipped_requests += 1;
-                    tracing::info!(stream = %self.errand.stream.name, %fault, "a job has nothing to download");
+                    let reason = self.inner.transport.words(&fault.to_string());
+                    tracing::info!(stream = %self.errand.stream.name, reason, "a job has nothing to download");
                     self.forget(&key).await?;
                     return Ok(Ended::Read);
                 }
@@ -324,7 +325,8 @@ impl JobRun {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = outcome {
-            tracing::warn!(stream = %stream.name, %fault, "a job was not cleaned up at the source");
+            let reason = self.inner.transport.words(&fault.to_string());
+            tracing::warn!(stream = %stream.name, reason, "a job was not cleaned up at the source");
         }
     }
 

@@ -49,6 +49,9 @@ impl Source {
 
     fn blame_login(&self, fault: Fault) -> SourceError {
         let manifest = self.inner.connector.place("http.auth");
-        SourceError::new(Place { stream: self.inner.name.to_string(), manifest, request: None }, fault)
+        SourceError::new(
+            Place { stream: self.inner.name.to_string(), manifest, request: None },
+            self.inner.clean(fault),
+        )
     }
 }

@@ -267,7 +267,7 @@ impl Source {
                     manifest: self.inner.connector.place("http.base_url"),
                     request,
                 },
-                fault,
+                self.inner.clean(fault),
             )
         })
     }
@@ -337,7 +337,12 @@ impl Inner {
             manifest: self.connector.place(&path),
             request: None,
         };
-        SourceError::new(place, fault)
+        SourceError::new(place, self.clean(fault.into()))
+    }
+
+    /// The fault without secrets, wherever the source may have repeated them.
+    fn clean(&self, fault: Fault) -> Fault {
+        fault.with_words(&|words| self.transport.words(words))
     }
 }
 

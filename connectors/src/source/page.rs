@@ -73,6 +73,9 @@ impl Reader {
     ) -> Result<Outcome, (Refusal, bool)> {
         let unseen = |fault: Fault| (fault.into(), false);
         let mut answer = self.inner.transport.send(request).await.map_err(|refusal| (refusal, false))?;
+        if !answer.has_end && !self.stream.decoding.has_end() {
+            return Err(unseen(Fault::EndUnknown));
+        }
         let capacity =
             answer.size_hint.and_then(|size| usize::try_from(size).ok()).unwrap_or(64 * 1024).min(HOLD_BYTES);
         let mut held = BytesMut::with_capacity(capacity + 1);

@@ -290,7 +290,8 @@ impl Reader {
         let Some(chain) = &self.stream.chain else { return Ok(self.stream.pagination.next(page)?) };
         let (known, begun) = (self.summary.token_out.as_deref(), self.errand.token.as_deref());
         let (next, token) = follow(chain, &self.stream.pagination, page, known, begun)?;
-        self.summary.token_out = token;
+        // A link is kept and shown, so what it repeats of the credential stays out of it.
+        self.summary.token_out = token.map(|token| self.inner.transport.link(&token));
         Ok(next)
     }
 

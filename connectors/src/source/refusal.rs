@@ -60,7 +60,7 @@ impl Reader {
             self.summary.skipped.push(SkippedRequest {
                 request,
                 status: fault.status().unwrap_or_default(),
-                says: fault.to_string(),
+                says: self.inner.transport.words(&fault.to_string()),
             });
         }
     }

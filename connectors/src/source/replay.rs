@@ -201,7 +201,7 @@ impl Replayer {
             let (known, pagination) = (self.summary.token_out.clone(), &self.stream.pagination);
             // What followed is known by the bodies that are there; a header that is gone leaves the token as it was.
             self.summary.token_out = match follow(chain, pagination, &page, known.as_deref(), None) {
-                Ok((_, token)) => token,
+                Ok((_, token)) => token.map(|token| self.inner.transport.link(&token)),
                 Err(_) => known,
             };
         }

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) source_date: Option<DateTime<Utc>>,
     /// Size by the source's word, for buffers only.
     pub(crate) size_hint: Option<u64>,
+    /// Whether it would be noticed if the body ended too early.
+    pub(crate) has_end: bool,
 }
 
 impl Answer {

@@ -2,9 +2,12 @@
 //!
 //! Redirects are not followed, because a login's body is its secret and would travel along.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::body::Inflater;
 use super::{Prepared, Transport, build_client, client_builder, plain, text_of};
@@ -14,6 +17,8 @@ use crate::limits::{Load, parse_retry_after};
 
 /// Largest answer of a login: a token is some kilobytes at most.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time for an answer that is so small.
+const ANSWER_MAX: Duration = Duration::from_mins(5);
 /// Fields in which login endpoints say what is wrong (RFC 6749 § 5.2 and what vendors made of it).
 const SAYING: [&str; 8] =
     ["error", "error_description", "error_message", "message", "detail", "title", "error_code", "errorCode"];
@@ -37,9 +42,10 @@ impl Transport {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut inflater = Inflater::new(text_of(&headers, "content-encoding").as_deref())?;
-        let mut body = BytesMut::new();
+        let (mut body, deadline) = (BytesMut::new(), Instant::now() + ANSWER_MAX.min(self.patience.answer_max));
         loop {
-            match response.chunk().await {
+            let piece = tokio::time::timeout_at(deadline, response.chunk()).await;
+            match piece.map_err(|_| Fault::TooSlow { bytes: body.len() as u64 })? {
                 Ok(Some(piece)) => inflater.take(&piece, &mut body)?,
                 Ok(None) => break,
                 Err(error) => return Err(Fault::BodyCut { bytes: body.len() as u64, reason: plain(&error) }),
@@ -55,7 +61,7 @@ impl Transport {
         let now = self.clock.now();
         let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, now));
         let retry_at = retry_after.and_then(|pause| now.checked_add_signed(chrono::TimeDelta::from_std(pause).ok()?));
-        let says = self.redactor.text(&saying(&body));
+        let says = self.short(&saying(&body));
         Err(match status {
             300..400 => AuthError::Redirected { at, status }.into(),
             429 => Fault::Throttled { status, retry_at },
@@ -79,7 +85,7 @@ impl Transport {
     }
 
     /// How long a credential that rests is waited for.
-    pub(crate) fn wait_max(&self) -> std::time::Duration {
+    pub(crate) fn wait_max(&self) -> Duration {
         self.patience.wait_max
     }
 
@@ -104,5 +110,5 @@ fn saying(body: &[u8]) -> String {
         Value::Object(inner) => inner.get("message")?.as_str().map(str::to_owned),
         _ => None,
     });
-    said.collect::<Vec<_>>().join(": ").chars().take(300).collect()
+    said.collect::<Vec<_>>().join(": ")
 }

@@ -99,6 +99,7 @@ impl Transport {
             fetched_at: now,
             source_date: text_of(&headers, "date").and_then(|date| http_date(&date)),
             size_hint: response.content_length(),
+            has_end: has_end(&response),
             all_headers: headers,
             response,
         })
@@ -119,6 +120,14 @@ impl Transport {
         let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|c| !c.is_control()).take(SAYS_CHARS_MAX).collect()
     }
+}
+
+/// Whether an end of the connection within the body would be noticed: the body has a length or comes in chunks or frames, or TLS says
+/// when a side is done.
+fn has_end(response: &reqwest::Response) -> bool {
+    let has = |name: &str| response.headers().contains_key(name);
+    let is_framed = response.version() >= reqwest::Version::HTTP_2 || response.url().scheme() == "https";
+    is_framed || has("content-length") || has("transfer-encoding") || response.content_length().is_some()
 }
 
 /// What a refusal means where no rule says another.

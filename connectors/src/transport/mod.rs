@@ -46,6 +46,9 @@ const URL_BYTES_MAX: usize = 64 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// What the client says of a head that is too large for it; it has no type for that.
 const HEAD_TOO_LARGE: &str = "message head is too large";
+/// What rustls says where no safe connection comes to be (its `Error`); the client passes on the words and hides the type.
+const TLS_FAILED: [&str; 4] =
+    ["invalid peer certificate", "received fatal alert", "peer is incompatible", "received corrupt message"];
 /// Redirects that are followed, within the pinned origins.
 const REDIRECTS_MAX: usize = 5;
 /// A request before its caller's credential is put on.
@@ -186,7 +189,8 @@ impl Transport {
             }
             return Err(*fault);
         };
-        tracing::debug!(%fault, try_number = retries.used(), "sending a request again");
+        let reason = self.words(&fault.to_string());
+        tracing::debug!(fault = reason, try_number = retries.used(), "sending a request again");
         // The source said when; others of the credential wait with us, and jitter keeps them from coming back as one.
         let pause = asked.map_or(pause, |asked| asked + jitter(asked / 10).min(pause));
         if matches!(*fault, Fault::Throttled { .. }) {
@@ -225,7 +229,8 @@ impl Transport {
         loop {
             match self.follow(request).await {
                 Err(refusal) if request.caller.recovers(&refusal.fault).await => {
-                    tracing::debug!(fault = %refusal.fault, "sending a request again with another credential");
+                    let reason = self.words(&refusal.fault.to_string());
+                    tracing::debug!(fault = reason, "sending a request again with another credential");
                 }
                 outcome => return outcome,
             }
@@ -341,7 +346,22 @@ impl Transport {
         if reason.contains(HEAD_TOO_LARGE) {
             return Fault::HeadTooLarge { limit: HEAD_BYTES_MAX };
         }
-        Fault::Unreachable { origin, reason: self.redactor.text(&reason), timed_out: error.is_timeout() }
+        let is_tls = TLS_FAILED.iter().any(|words| reason.contains(words));
+        let reason = self.redactor.text(&reason);
+        if is_tls {
+            return Fault::Tls { origin, reason };
+        }
+        Fault::Unreachable { origin, reason, timed_out: error.is_timeout() }
+    }
+
+    /// A source's own words without secrets, also where they were cut.
+    pub(crate) fn words(&self, text: &str) -> String {
+        self.redactor.words(text)
+    }
+
+    /// A link without the parameters that carry a credential.
+    pub(crate) fn link(&self, link: &str) -> String {
+        self.redactor.link(link)
     }
 
     /// The text without secrets.

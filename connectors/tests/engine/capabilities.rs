@@ -38,7 +38,7 @@ fn page() -> String {
     fs_err::read_to_string(folder().join("CAPABILITIES.md")).unwrap()
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -54,7 +54,7 @@ fn lines(page: &str) -> Vec<Vec<String>> {
 }
 
 /// The texts of the files in which a test of this path may stand.
-fn files_of(path: &str) -> Vec<String> {
+pub(crate) fn files_of(path: &str) -> Vec<String> {
     let (top, parts) = match path.strip_prefix("engine::") {
         Some(rest) => (folder().join("tests/engine"), rest),
         None => (folder().join("src"), path),

@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 mod auth;
+mod canary;
 mod capabilities;
 mod chains;
 mod columns;
 mod connections;
+mod fault_table;
 mod faults;
 mod files;
 mod formats;

@@ -34,6 +34,17 @@ impl Asked {
     }
 }
 
+/// How a reply says where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Length,
+    Chunks,
+    /// By the end of the connection.
+    Close,
+    /// There is no reply at all: what stands in the body is sent as it is.
+    Raw,
+}
+
 /// A reply to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -44,6 +55,9 @@ pub(crate) struct Reply {
     pub(crate) cut: Option<usize>,
     /// Send so much and then nothing more, without hanging up.
     pub(crate) hangs: bool,
+    pub(crate) framing: Framing,
+    /// End with a reset of the connection.
+    pub(crate) resets: bool,
 }
 
 impl Reply {
@@ -52,7 +66,8 @@ impl Reply {
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.as_bytes().to_vec(), cut: None, hangs: false }
+        let (body, framing) = (body.as_bytes().to_vec(), Framing::Length);
+        Self { status, headers: Vec::new(), body, cut: None, hangs: false, framing, resets: false }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -146,17 +161,38 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<V
         asked
     };
     let reply = handler(&asked);
-    let mut head =
-        format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\nConnection: close\r\n", reply.status, reply.body.len());
-    for (name, value) in &reply.headers {
-        write!(head, "{name}: {value}\r\n").unwrap();
-    }
-    head.push_str("\r\n");
+    drop(stream.write_all(head_of(&reply).as_bytes()).await);
     let body = &reply.body[..reply.cut.unwrap_or(reply.body.len())];
-    drop(stream.write_all(head.as_bytes()).await);
+    if reply.framing == Framing::Chunks {
+        drop(stream.write_all(format!("{:x}\r\n", body.len()).as_bytes()).await);
+    }
     drop(stream.write_all(body).await);
+    if reply.framing == Framing::Chunks && reply.cut.is_none() {
+        drop(stream.write_all(b"\r\n0\r\n\r\n").await);
+    }
     if reply.hangs {
         std::future::pending::<()>().await;
     }
+    if reply.resets {
+        // What was sent is to arrive before the reset does.
+        drop(stream.flush().await);
+        tokio::task::yield_now().await;
+        stream.set_zero_linger().unwrap();
+        return;
+    }
     drop(stream.shutdown().await);
+}
+
+fn head_of(reply: &Reply) -> String {
+    let framing = match reply.framing {
+        Framing::Raw => return String::new(),
+        Framing::Length => format!("Content-Length: {}\r\n", reply.body.len()),
+        Framing::Chunks => "Transfer-Encoding: chunked\r\n".to_owned(),
+        Framing::Close => String::new(),
+    };
+    let mut head = format!("HTTP/1.1 {} X\r\n{framing}Connection: close\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    head + "\r\n"
 }

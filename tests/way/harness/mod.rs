@@ -6,12 +6,14 @@
 mod delta;
 mod oracle;
 mod project;
+mod secrets;
 mod server;
 mod service;
 mod strangers;
 
 pub(crate) use oracle::{Oracle, Receipt, receipts};
 pub(crate) use project::{Project, Ran, finish, tools, walk};
+pub(crate) use secrets::written;
 pub(crate) use server::{Server, at, object};
 pub(crate) use service::Service;
 pub(crate) use strangers::strangers;

@@ -14,7 +14,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use super::server::{Server, TOKEN};
+use super::secrets::{Secrets, TOKEN};
+use super::server::Server;
 
 /// After so long a process hangs; it is killed and the test fails.
 const HANGS_AFTER: Duration = Duration::from_mins(3);
@@ -61,6 +62,22 @@ pub(crate) struct Project {
     moments: RefCell<Vec<DateTime<Utc>>>,
     clock: RefCell<Option<DateTime<Utc>>>,
     variables: Vec<(String, String)>,
+    secrets: Secrets,
+}
+
+impl Drop for Project {
+    /// Nothing that its processes left on the disk shows a secret, but the store of tokens.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        let tokens = self.path(".headwater/tokens");
+        walk(self.folder.path(), &mut |path| {
+            if !path.starts_with(&tokens) {
+                self.secrets.are_not_in_file(path);
+            }
+        });
+    }
 }
 
 impl Project {
@@ -70,7 +87,8 @@ impl Project {
         let is_kept = std::env::var("HEADWATER_KEEP").is_ok();
         let folder = tempfile::Builder::new().prefix("headwater-way-").disable_cleanup(is_kept).tempdir().unwrap();
         std::fs::write(folder.path().join("headwater.yaml"), text).unwrap();
-        Self { folder, moments: RefCell::default(), clock: RefCell::default(), variables: Vec::new() }
+        let (moments, clock) = (RefCell::default(), RefCell::default());
+        Self { folder, moments, clock, variables: Vec::new(), secrets: Secrets::shop() }
     }
 
     /// A project that reads the shop from its first day on, once a day, and builds the stars of `examples/shop`.
@@ -105,6 +123,17 @@ impl Project {
     /// The same project, whose processes see an environment variable.
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same project, whose processes see a secret in an environment variable.
+    pub(crate) fn with_secret(self, name: &str, secret: &str) -> Self {
+        self.guarding(&[secret]).with_variable(name, secret)
+    }
+
+    /// The same project, of which nothing may show these secrets either.
+    pub(crate) fn guarding(mut self, secrets: &[&str]) -> Self {
+        secrets.iter().for_each(|secret| self.secrets.add(secret));
         self
     }
 
@@ -154,7 +183,9 @@ impl Project {
     /// Runs the binary to its end.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        finish(self.spawn(arguments))
+        let ran = finish(self.spawn(arguments));
+        self.secrets.are_not_in(&ran.both(), &format!("what `{}` prints", arguments.join(" ")));
+        ran
     }
 
     /// Starts the binary.
@@ -186,6 +217,7 @@ impl Project {
         let status = child.wait().unwrap();
         drop(lines);
         reader.join().unwrap();
+        self.secrets.are_not_in(&said, &format!("what `{}` prints until it is killed", arguments.join(" ")));
         if reached { Ok(said) } else { Err(format!("`{step}` was never reached ({status}):\n{said}")) }
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-pub(crate) use headwater::sandbox::TOKEN;
 use headwater::sandbox::{Collection, Edit, Edited, Fault, Sandbox, SandboxOptions, Shop};
 use headwater_contract::Secret;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
+
+use super::secrets::TOKEN;
 
 /// A running shop.
 pub(crate) struct Server {
@@ -32,7 +33,9 @@ impl Server {
     pub(crate) fn of(options: SandboxOptions) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let clock_start = Some(options.opens + TimeDelta::days(i64::from(options.days)) + TimeDelta::hours(1));
-        let sandbox = runtime.block_on(Sandbox::start(SandboxOptions { port: 0, clock_start, ..options })).unwrap();
+        let sandbox = runtime
+            .block_on(Sandbox::start(SandboxOptions { port: 0, clock_start, token: Secret::new(TOKEN), ..options }))
+            .unwrap();
         let (shop, port) = (Arc::clone(sandbox.shop()), sandbox.port());
         Self { runtime, sandbox: Some(sandbox), shop, port }
     }

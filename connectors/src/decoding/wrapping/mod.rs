@@ -90,6 +90,8 @@ pub(super) struct Unwrapper {
     input: Bytes,
     is_ended: bool,
     received: Received,
+    /// The layer whose archive named the last file, and whether that one lies within the file that was named before it.
+    member: Option<(usize, bool)>,
 }
 
 impl Slot {
@@ -206,7 +208,7 @@ impl Unwrapper {
         let format = says(&decoding.format);
         let content_type = content_type.map(str::to_owned);
         slots.push(Slot::new(Purpose::Charset { declared, content_type, format }));
-        Self { slots, input: Bytes::new(), is_ended: false, received: Received::default() }
+        Self { slots, input: Bytes::new(), is_ended: false, received: Received::default(), member: None }
     }
 
     /// Whether a body needs it: something is declared, said of its charset, or told by its first bytes.
@@ -233,6 +235,11 @@ impl Unwrapper {
     /// Says that no chunk follows.
     pub(super) fn end(&mut self) {
         self.is_ended = true;
+    }
+
+    /// Whether the file that was named last lies within the one before, which is an archive itself and has no records of its own.
+    pub(super) fn is_within_member(&self) -> bool {
+        self.member.is_some_and(|(_, is_within)| is_within)
     }
 
     /// Whether something of the body waits in a layer for what follows.
@@ -266,6 +273,9 @@ impl Unwrapper {
                 let is_found = !matches!(slot.layer, Layer::Undecided(_) | Layer::Plain(_));
                 if at == WRAPPINGS_MAX && is_found {
                     return Err(DecodeError::TooManyWrappings { limit: WRAPPINGS_MAX });
+                }
+                if matches!(pulled, Pulled::Member(_)) {
+                    self.member = Some((at, self.member.is_some_and(|(before, _)| before < at)));
                 }
                 return Ok(pulled);
             }

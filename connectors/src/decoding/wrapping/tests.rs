@@ -108,6 +108,15 @@ fn a_cut_body_is_truncated_and_a_broken_one_is_named() {
 }
 
 #[test]
+fn an_archive_within_an_archive_gives_its_own_files() {
+    let mut body = archive(&[("a.csv", ROWS.as_bytes())]);
+    for name in ["x.zip", "y.zip"] {
+        body = archive(&[(name, &body)]);
+        assert_eq!(read(&body, "[zip, csv]", None), Ok(rows()), "{name}");
+    }
+}
+
+#[test]
 fn files_of_an_archive_are_chosen_by_name_and_never_guessed() {
     let files = archive(&[("a.csv", ROWS.as_bytes()), ("b/c.csv", b"id\n3\n"), ("readme.txt", b"hello")]);
     let error = read(&files, "[zip, csv]", None).unwrap_err();

@@ -1,7 +1,6 @@
 //! Every way in, against servers that hold the other end: what arrives, what is renewed, and that no secret is ever printed.
 
 mod logins;
-mod logs;
 mod oauth2;
 mod sessions;
 mod signatures;
