@@ -92,7 +92,10 @@ mod tests {
             let info = connector.info();
             for stream in proved.streams.keys() {
                 let is_known = info.templates.iter().any(|known| known == stream)
-                    || info.streams.iter().any(|known| known.name == *stream || known.children.iter().any(|child| child == stream));
+                    || info
+                        .streams
+                        .iter()
+                        .any(|known| known.name == *stream || known.children.iter().any(|child| child == stream));
                 assert!(is_known || LiveEvidence::embedded().of(&connector).is_none(), "{name} has no `{stream}`");
             }
         }

@@ -93,7 +93,8 @@ impl<'a> Project<'a> {
     #[track_caller]
     fn rows(&self, sql: &str) -> Vec<Map<String, Value>> {
         // Queries say nothing but their answer on stdout, and nothing on stderr.
-        let answer: Value = serde_json::from_str(&self.run(&["query", sql, "--limit", ROWS_MAX, "-o", "json"])).unwrap();
+        let answer: Value =
+            serde_json::from_str(&self.run(&["query", sql, "--limit", ROWS_MAX, "-o", "json"])).unwrap();
         let rows = answer.as_array().or_else(|| answer["rows"].as_array()).unwrap();
         rows.iter().map(|row| row.as_object().unwrap().clone()).collect()
     }
@@ -103,7 +104,13 @@ impl<'a> Project<'a> {
 #[track_caller]
 pub(crate) fn headwater(folder: &Path, variables: &[(String, String)], arguments: &[&str]) -> String {
     let mut command = Command::new(binary());
-    command.arg("-C").arg(folder).args(arguments).envs(variables.iter().cloned()).env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .envs(variables.iter().cloned())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
     let ran = command.output().unwrap();
     let (printed, said) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "headwater {}: {}\n{printed}\n{said}", arguments.join(" "), ran.status);

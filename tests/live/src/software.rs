@@ -43,8 +43,7 @@ impl Software {
         // A database server runs as its own user and must get to its files.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut software =
-            Self { name, version: String::new(), port, folder, server: None, now: Cell::default() };
+        let mut software = Self { name, version: String::new(), port, folder, server: None, now: Cell::default() };
         let installed = software.drive("install").output().unwrap();
         if installed.status.code() == Some(CANNOT_INSTALL) {
             let why = String::from_utf8_lossy(&installed.stderr).into_owned();

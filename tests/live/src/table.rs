@@ -49,7 +49,8 @@ impl Table {
             for row in &those.rows {
                 *left.entry(row).or_default() -= 1;
             }
-            let extra: Vec<_> = left.into_iter().filter(|(_, count)| *count > 0).map(|(row, _)| row.to_owned()).collect();
+            let extra: Vec<_> =
+                left.into_iter().filter(|(_, count)| *count > 0).map(|(row, _)| row.to_owned()).collect();
             format!("{}: {:#?}", extra.len(), extra.iter().take(SHOWN).collect::<Vec<_>>())
         };
         Some(format!(
