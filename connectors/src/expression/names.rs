@@ -29,7 +29,6 @@ fn without_slice(text: &str) -> Option<String> {
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
             (Some(mark), _) if c == mark => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '(' | '{') => open.push((at, c, false)),
             (None, ':') => {
@@ -42,7 +41,7 @@ fn without_slice(text: &str) -> Option<String> {
                     return Some([text.get(..from)?, text.get(at + 1..)?].concat());
                 }
             }
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     None

@@ -60,9 +60,8 @@ impl Convert<'_> {
             Ok(Some(steps))
         };
         Ok(Some(match kind(decoder) {
-            "JsonDecoder" | "JsonParser" | "" => vec!["json".into()],
+            "JsonDecoder" | "JsonParser" | "" | "JsonItemsDecoder" | "JsonItemsParser" => vec!["json".into()],
             "JsonlDecoder" | "JsonLineParser" => vec!["json_lines".into()],
-            "JsonItemsDecoder" | "JsonItemsParser" => vec!["json".into()],
             "IterableDecoder" => vec![json!({ "lines": { "wrap_as": "record" } })],
             "XmlDecoder" => vec!["xml".into()],
             "CsvDecoder" | "CsvParser" => {

@@ -114,11 +114,9 @@ fn put(at: &mut Value, path: &[String], value: &Value, may_create: bool) {
         Value::Object(fields) if first == "*" => {
             fields.values_mut().for_each(|inner| put(inner, rest, value, may_create));
         }
-        Value::Object(fields) => {
-            if fields.contains_key(first) || may_create {
-                let inner = fields.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
-                put(inner, rest, value, may_create);
-            }
+        Value::Object(fields) if fields.contains_key(first) || may_create => {
+            let inner = fields.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+            put(inner, rest, value, may_create);
         }
         Value::Array(items) if first == "*" => items.iter_mut().for_each(|inner| put(inner, rest, value, may_create)),
         Value::Array(items) => {

@@ -74,7 +74,7 @@ pub(super) fn fields(
         _ => return Err("fields of no list".to_owned()),
     };
     out.insert("of".to_owned(), of.clone());
-    if !always.is_empty() && !(is_behind && of.get("list").is_some()) {
+    if !(always.is_empty() || is_behind && of.get("list").is_some()) {
         out.insert("always".to_owned(), always.clone().into());
     }
     if asked_for.is_text {

@@ -21,6 +21,7 @@ const MINUTES: f64 = 60.0;
 type Taken = BTreeMap<Vec<String>, String>;
 
 /// Converts a stream that is read by jobs.
+#[expect(clippy::too_many_lines, reason = "one step of a job after the other, each with what the one before answered")]
 pub(super) fn fill(
     convert: &mut Convert<'_>,
     stream: &Value,
@@ -79,8 +80,8 @@ pub(super) fn fill(
     }
     let mut paging = paging::paging(convert, &parts, download, &names);
     if let Some(target) = paging.named_token.take() {
-        let token = super::convert::TOKEN;
-        downloaded.place(&target, token, Some(&format!("{token} != ''")));
+        let page = super::convert::TOKEN;
+        downloaded.place(&target, page, Some(&format!("{page} != ''")));
     }
     if paging.needs_form {
         downloaded.form.get_or_insert_default();

@@ -188,7 +188,7 @@ fn lift(convert: &mut Convert<'_>, node: &Value, steps: &mut Vec<Value>) {
     // What is lifted from a copy leaves the original where it is.
     let copied = if has_star {
         let above = path.get(..path.len() - 1).unwrap_or_default();
-        let of = above.iter().map(|part| format!("[{}]", super::expression::quoted(part))).collect::<String>();
+        let of = above.iter().map(|part| ["[", &super::expression::quoted(part), "]"].concat()).collect::<String>();
         json!({ "expression": format!("(record{of} | items | first | last) if record{of} is mapping else (record{of} | first if record{of} is sequence else none)") })
     } else {
         json!({ "from": pointer(&path) })

@@ -102,6 +102,7 @@ fn read_format(format: &str) -> Value {
 }
 
 /// The window of a cursor.
+#[expect(clippy::too_many_lines, reason = "one key of the window after the other")]
 pub(super) fn windowing(
     convert: &mut Convert<'_>,
     sync: &Value,
@@ -138,9 +139,8 @@ pub(super) fn windowing(
     let remark = "confirm: the original reads everything since the start at once; shorter windows go on sooner";
     let whole = || remarked(WHOLE, remark);
     let length = match lengths::length(convert, sync, "step") {
-        Length::Nothing => whole(),
         Length::Fixed(seconds) if seconds > 0 => span_of(seconds).into(),
-        Length::Fixed(_) => whole(),
+        Length::Nothing | Length::Fixed(_) => whole(),
         Length::Counted(counted) => {
             by_settings.insert("length".to_owned(), counted.written());
             counted.usual.filter(|seconds| *seconds > 0).map_or_else(whole, |seconds| span_of(seconds).into())

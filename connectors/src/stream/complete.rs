@@ -104,6 +104,7 @@ impl Stream {
     }
 
     /// The snapshot stream of the keys that exist.
+    #[expect(clippy::too_many_lines, reason = "one field of the stream after the other")]
     fn key_list(&self, list: KeyListManifest, blame: &Blame<'_>) -> Result<Self, ManifestError> {
         let mut columns = Vec::new();
         for name in &list.key {

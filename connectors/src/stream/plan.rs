@@ -116,6 +116,7 @@ pub(crate) enum Purpose {
 }
 
 /// A complete stream.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the manifest")]
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     pub(crate) name: String,

@@ -109,7 +109,8 @@ fn five_sources_and_the_star_over_them_hold_what_was_sold_paid_and_asked() {
         ("tickets", "curated.commerce.fact_tickets"),
     ] {
         let ours = example.number(&format!("select count(*) as n from {table}"));
-        if ours != truth[what].to_string() {
+        let theirs = truth[what].to_string();
+        if ours != theirs {
             wrong.push(format!("{table}: {ours}, and {} {what}", truth[what]));
         }
     }
@@ -119,7 +120,8 @@ fn five_sources_and_the_star_over_them_hold_what_was_sold_paid_and_asked() {
         ("completed", "select count(*) as n from cleansed.shop.orders where status = 'completed'"),
     ] {
         let ours = example.number(sql);
-        if ours != truth[what].to_string() {
+        let theirs = truth[what].to_string();
+        if ours != theirs {
             wrong.push(format!("{what}: {ours}, and {}", truth[what]));
         }
     }

@@ -87,7 +87,7 @@ impl<'a> Project<'a> {
         } else {
             0
         };
-        Table::new(cells.collect::<Vec<Vec<Value>>>(), deleted)
+        Table::new(&cells.collect::<Vec<Vec<Value>>>(), deleted)
     }
 
     #[track_caller]

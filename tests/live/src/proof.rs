@@ -33,7 +33,7 @@ fn compare(project: &Project<'_>, software: &Software, when: &str, proved: &mut 
     let mut wrong = Vec::new();
     for (name, truth) in truths {
         let stream = truth.of.clone().unwrap_or_else(|| name.clone());
-        let theirs = Table::new(truth.rows, 0);
+        let theirs = Table::new(&truth.rows, 0);
         let ours = project.table(&stream, &truth.columns, truth.r#where.as_deref());
         eprintln!("{} {when}: {name} {} rows, lake {}", software.version, theirs.count(), ours.count());
         match ours.difference(&theirs) {

@@ -51,7 +51,7 @@ impl Software {
             eprintln!("skipped: {name} cannot be installed: {why}");
             return None;
         }
-        software.version = text(installed, name, "install");
+        software.version = text(&installed, name, "install");
         software.clock_at(days_behind);
         let mut serve = software.drive("serve");
         serve.process_group(0).stdout(Stdio::null());
@@ -87,7 +87,7 @@ impl Software {
     /// Lets the script do a step.
     #[track_caller]
     pub(crate) fn step(&self, step: &str) {
-        text(self.drive(step).output().unwrap(), self.name, step);
+        text(&self.drive(step).output().unwrap(), self.name, step);
     }
 
     /// What the script prints.
@@ -113,7 +113,7 @@ impl Drop for Software {
 }
 
 #[track_caller]
-fn text(output: Output, name: &str, step: &str) -> String {
+fn text(output: &Output, name: &str, step: &str) -> String {
     let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     write!(said, "\n{printed}").unwrap();

@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(cells: Vec<Vec<Value>>, deleted: u64) -> Self {
+    pub(crate) fn new(cells: &[Vec<Value>], deleted: u64) -> Self {
         let mut rows: Vec<String> =
             cells.iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join("\u{1f}")).collect();
         rows.sort_unstable();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn of(rows: &[Value]) -> Table {
-        Table::new(rows.iter().map(|row| row.as_array().unwrap().clone()).collect(), 0)
+        Table::new(&rows.iter().map(|row| row.as_array().unwrap().clone()).collect::<Vec<_>>(), 0)
     }
 
     #[test]

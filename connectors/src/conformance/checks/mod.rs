@@ -97,14 +97,11 @@ impl Trial<'_> {
     pub(super) async fn run(&self) -> Vec<CheckReport> {
         let mut reports = Vec::new();
         for check in Check::ALL {
-            let cases = match tokio::time::timeout(self.cast.check_max, self.check(check)).await {
-                Ok(cases) => cases,
-                Err(_) => {
-                    let most = self.cast.check_max.as_secs();
-                    let tried = Err(miss(format!("an end within {most} s"), "it was still at work"));
-                    vec![self.case(check, "the check ends", tried)]
-                }
-            };
+            let cases = tokio::time::timeout(self.cast.check_max, self.check(check)).await.unwrap_or_else(|_| {
+                let most = self.cast.check_max.as_secs();
+                let tried = Err(miss(format!("an end within {most} s"), "it was still at work"));
+                vec![self.case(check, "the check ends", tried)]
+            });
             reports.push(CheckReport { check, cases });
         }
         reports

@@ -254,7 +254,7 @@ impl State {
         // One that is asked for one unit of a calendar at a time gives that unit.
         if request.calendar.as_ref().is_some_and(|calendar| calendar.each) && until.is_none() {
             let unit = self.world.ranges.iter().find(|range| Some(range.from()) == from);
-            until = unit.map(|unit| unit.until());
+            until = unit.map(headwater_contract::TimeRange::until);
         }
         let is_ago = matches!(window.sent_format, TimeFormat::Ago(_));
         Ok(Bounds {

@@ -222,7 +222,7 @@ impl Translator<'_> {
 
     /// The template as an expression with the value that its text spells, where that is of a type; else its text.
     pub(super) fn as_value_of(&mut self, template: &str, wanted: &str) -> Answer {
-        let (test, known) = match wanted {
+        let (check, known) = match wanted {
             "integer" => ("integer", Kind::Number),
             "number" => ("float", Kind::Number),
             "boolean" => ("boolean", Kind::Bool),
@@ -237,7 +237,7 @@ impl Translator<'_> {
         if is_sure {
             return Ok(value);
         }
-        Ok(Code::new(format!("{} if {} is {test} else {}", value.tight(), value.tight(), text.tight()), Kind::Any))
+        Ok(Code::new(format!("{} if {} is {check} else {}", value.tight(), value.tight(), text.tight()), Kind::Any))
     }
 
     /// The template as an expression with its value as it is, for lists and conditions.
