@@ -162,7 +162,6 @@ async fn whoever_is_taken_in_by_a_hostile_vendor_is_caught() {
     for (cast, stream, case) in [
         (&gives_up, "items", "a failure that passes is not seen"),
         (&shrugs, "notes", "a failure that stays is named"),
-        (&cast("records: { found: /data }", "records: /data"), "items", "an answer without its list is no data"),
         (&gullible, "shops", "a next page elsewhere is refused"),
         (&gullible, "items", "a redirect to another origin is refused, and nothing is sent there"),
     ] {

@@ -519,12 +519,17 @@ mod tests {
         Ok(out.iter().map(|row| String::from_utf8_lossy(row).into_owned()).collect())
     }
 
+    /// The rows, or what kind of error it was: how much of the body an error shows depends on where it was cut.
+    fn gist(rows: &Result<Vec<String>, DecodeError>) -> Result<&[String], std::mem::Discriminant<DecodeError>> {
+        rows.as_deref().map_err(std::mem::discriminant)
+    }
+
     /// The rows as JSON, the same wherever the body is cut.
     fn read(body: &str, yaml: &str) -> Result<Vec<Value>, DecodeError> {
         let dialect = dialect(yaml);
         let whole = rows(body.as_bytes(), &dialect, usize::MAX);
         for step in 1..body.len().min(40) {
-            assert_eq!(rows(body.as_bytes(), &dialect, step), whole, "{body} in steps of {step}");
+            assert_eq!(gist(&rows(body.as_bytes(), &dialect, step)), gist(&whole), "{body} in steps of {step}");
         }
         Ok(whole?.iter().map(|row| serde_json::from_str(row).unwrap_or_else(|_| Value::from(row.as_str()))).collect())
     }

@@ -93,7 +93,7 @@ impl Software {
     /// What the script prints.
     #[track_caller]
     pub(crate) fn ask(&self, step: &str) -> Value {
-        serde_json::from_str(&text(self.drive(step).output().unwrap(), self.name, step)).unwrap()
+        serde_json::from_str(&text(&self.drive(step).output().unwrap(), self.name, step)).unwrap()
     }
 }
 
