@@ -197,7 +197,13 @@ async fn no_secret_of_any_way_in_shows_under_any_fault() {
     let rows: Vec<Row> = table().into_iter().flat_map(|(_, rows)| rows).chain([success]).collect();
     for (place, way) in ways().into_iter().enumerate() {
         // A fault of a way of its own is read in that one, once.
-        let fits = |row: &&Row| (!row.is_large || place < WAYS_OF_LARGE) && (!row.has_own_way() || place == 0);
+        // One way in of several is refused before it is read when its secret is missing: another fault, which the table has.
+        let is_one_of_several = way.auth.contains("choose");
+        let fits = |row: &&Row| {
+            (!row.is_large || place < WAYS_OF_LARGE)
+                && (!row.has_own_way() || place == 0)
+                && !(is_one_of_several && row.fault == "a secret is missing")
+        };
         cases.extend(rows.iter().filter(fits).map(|row| (row.clone(), way.clone())));
     }
     all(cases, false).await;
