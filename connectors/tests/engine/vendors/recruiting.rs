@@ -20,19 +20,21 @@ fn greenhouse(asked: &Asked) -> Reply {
     }
     assert_eq!((asked.path.as_str(), asked.headers["authorization"].as_str()), ("/v3/candidates", "Bearer t0"));
     // A cursor must be the only parameter.
-    let (since, skip) = match asked.get("cursor") {
+    let (range, skip) = match asked.get("cursor") {
         Some(cursor) => {
             assert_eq!(asked.query.len(), 1);
-            let (since, skip) = cursor.split_once('|').unwrap();
-            (since.to_owned(), skip.parse().unwrap())
+            let (range, skip) = cursor.split_once(';').unwrap();
+            (range.to_owned(), skip.parse().unwrap())
         }
-        None => (asked.get("updated_at").unwrap().strip_prefix("gte|").unwrap().to_owned(), 0),
+        None => (asked.get("updated_at").unwrap().to_owned(), 0),
     };
+    let bounds: Vec<&str> = range.split('|').collect();
+    assert_eq!((bounds[0], bounds[2]), ("gte", "lte"));
     // The newest id comes first, whatever the filter says.
     let matching: Vec<Value> = rows()
         .into_iter()
         .rev()
-        .filter(|(_, time)| *time >= at(&since))
+        .filter(|(_, time)| *time >= at(bounds[1]) && *time <= at(bounds[3]))
         .map(|(n, time)| json!({ "id": n, "created_at": rfc3339(time), "updated_at": rfc3339(time) }))
         .collect();
     let (page, has_more) = page_of(&matching, skip);
@@ -40,11 +42,11 @@ fn greenhouse(asked: &Asked) -> Reply {
     if !has_more {
         return reply;
     }
-    reply.header("Link", &format!("</v3/candidates?cursor={since}%7C{}>; rel=\"next\"", skip + 2))
+    reply.header("Link", &format!("</v3/candidates?cursor={};{}>; rel=\"next\"", range.replace('|', "%7C"), skip + 2))
 }
 
 #[tokio::test]
-async fn greenhouse_asks_by_a_start_alone_and_follows_cursors() {
+async fn greenhouse_asks_by_both_ends_in_one_parameter_and_follows_cursors() {
     let throttle = OneThrottle::new();
     let server =
         Server::start(move |asked| if throttle.hits(asked) { Reply::throttled() } else { greenhouse(asked) }).await;
