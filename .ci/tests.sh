@@ -10,7 +10,7 @@ every_test() {
   tests "stores" cargo test --release --workspace --test stores --no-fail-fast
   tests "stores, whole way" way stores::
   tests "retail" way retail::
-  tests "live" live datasette medusa prometheus ecommerce:: table::
+  tests "shop of five services" live ecommerce:: table::
   step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
@@ -31,7 +31,7 @@ powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find
   rm -rf "$work"
 }
 
-live() { # NAME...: software that connectors are run against; tests/live/run runs all of it
+live() { # NAME...: tests of the crate that runs connectors against real software; tests/live/run runs that
   cargo test --release --workspace --test live --no-fail-fast -- --test-threads 2 "$@"
 }
 
