@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,13 +20,13 @@ const AZURITE_ACCOUNT: &str = "devstoreaccount1";
 const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Starts a service of the tools folder on a free port; `None` when it is not installed.
-fn start(program: PathBuf, needs: &Path, arguments: impl Fn(u16) -> Vec<String>) -> Option<Service> {
+fn start(program: &Path, needs: &Path, arguments: impl Fn(u16) -> Vec<String>) -> Option<Service> {
     if !needs.exists() {
         eprintln!("skipped: {} is not there; .ci/install makes it", needs.display());
         return None;
     }
     Some(Service::start(|port| {
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(arguments(port));
         command
     }))
@@ -73,7 +73,7 @@ fn goes_the_way(server: &Server, project: &Project) {
 /// Azurite with these flags besides its own; `None` when it is not installed.
 fn azurite(flags: &[&str]) -> Option<Service> {
     let script = tools().join("node_modules/azurite/dist/src/blob/main.js");
-    start(PathBuf::from("node"), &script, |port| {
+    start(Path::new("node"), &script, |port| {
         let port = port.to_string();
         let own = [
             script.to_str().unwrap(),
@@ -229,7 +229,9 @@ fn an_entra_login_opens_a_lake_on_azure_blob() {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
-    ["raw", "cleansed", "curated", "exploration"].iter().for_each(|name| container(name));
+    for name in ["raw", "cleansed", "curated", "exploration"] {
+        container(name);
+    }
     let (authority, asked) = entra();
     let login = format!(
         "    allow_invalid_certificates: \"true\"\n    authority_host: {authority}\n    tenant_id: {TENANT}\n    \
@@ -264,9 +266,8 @@ fn s3_options(port: u16, key: &str) -> String {
 #[test]
 fn a_lake_on_s3_goes_the_whole_way() {
     let program = tools().join("venv/bin/moto_server");
-    let service = start(program.clone(), &program, |port| {
-        ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec()
-    });
+    let service =
+        start(&program, &program, |port| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec());
     let Some(service) = service else { return };
     let made = send(service.port, "PUT", "/lake");
     assert!(made.contains("200"), "{made}");
@@ -280,7 +281,7 @@ fn a_lake_on_s3_goes_the_whole_way() {
 fn a_store_that_does_not_honour_create_if_absent_is_refused() {
     let script = tools().join("node_modules/s3rver/bin/s3rver.js");
     let folder = tempfile::tempdir().unwrap();
-    let service = start(PathBuf::from("node"), &script, |port| {
+    let service = start(Path::new("node"), &script, |port| {
         let port = port.to_string();
         let folder = folder.path().to_str().unwrap();
         let flags = ["-d", folder, "-a", "127.0.0.1", "-p", &port, "--silent", "--configure-bucket", "lake"];

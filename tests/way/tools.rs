@@ -276,7 +276,7 @@ fn a_new_manifest_is_the_projects_own_and_listed_so() {
         (Some("this project"), Some("headwater"))
     );
     let (stripe, evidence) = (find("stripe"), find("stripe")["evidence"].as_object().unwrap().clone());
-    let counted: u64 = evidence.values().filter_map(serde_json::Value::as_u64).sum();
+    let counted: u64 = evidence.values().filter_map(Value::as_u64).sum();
     assert_eq!(counted, stripe["streams"].as_array().unwrap().len() as u64, "{evidence:?}");
     assert!(evidence["verified"].as_u64() > Some(20), "{evidence:?}");
     project.run(&["connectors", "list"]).ends_with(0).says("payments").says(" streams");

@@ -65,5 +65,5 @@ async fn read(work: Work, origin: &str) -> Fallible<()> {
     }
     let came = (number, u64::from(records.progress().requests));
     let all = (work.records(), work.requests());
-    if came != all { Err(format!("(records, requests) are {came:?}, not {all:?}").into()) } else { Ok(()) }
+    if came == all { Ok(()) } else { Err(format!("(records, requests) are {came:?}, not {all:?}").into()) }
 }

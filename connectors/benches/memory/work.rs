@@ -143,7 +143,7 @@ pub(crate) fn write_number(number: u64, into: &mut Vec<u8>) {
     into.extend_from_slice(format!("{number:0DIGITS$}").as_bytes());
 }
 
-const MANIFEST: &str = r#"
+const MANIFEST: &str = r"
 manifest: 1
 connector: large
 title: A source of much
@@ -165,4 +165,4 @@ streams:
     path: /parents/{parent}/rows
     parent: { stream: all, fields: { parent: id } }
     columns: { parent: { type: string, given: parent }, id: { type: string } }
-"#;
+";

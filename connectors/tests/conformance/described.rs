@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// Vendors whose descriptions are small, so that the test stays quick.
 const VENDORS: [&str; 4] = ["clickhouse-cloud", "convertkit", "smartrecruiters", "up-bank"];
 
-const MANIFEST: &str = r#"
+const MANIFEST: &str = r"
 manifest: 1
 connector: shop
 title: Shop
@@ -48,7 +48,7 @@ streams:
     kind: snapshot
     pagination: { offset: { param: /skip, total: /total } }
     columns: { id: { type: string }, rank: { type: float64 } }
-"#;
+";
 
 fn openapi() -> Value {
     let text = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });

@@ -1,12 +1,6 @@
 //! The conformance suite: every shipped manifest passes it, it can try every word of the vocabulary, and a description is held to its word.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
 
 mod described;
 mod ways;

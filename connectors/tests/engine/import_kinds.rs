@@ -630,7 +630,7 @@ fn nothing_that_changes_requests_or_records_goes_unsaid() {
         let text =
             one("path: rows", "[]", "", more).replace("      requester:", &format!("{retriever}      requester:"));
         let import = import_airbyte(&text.replace("URL", "https://h"), "a.yaml", None);
-        import.map(|import| import.report.to_string()).unwrap_or_else(|error| error.to_string())
+        import.map_or_else(|error| error.to_string(), |import| import.report.to_string())
     };
     for (retriever, more, reason) in [
         ("      pagination_reset: { type: PaginationReset, action: SPLIT_USING_CURSOR }\n", "", "begin anew"),

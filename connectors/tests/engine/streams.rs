@@ -98,8 +98,8 @@ async fn a_reading_that_is_dropped_in_the_middle_loses_its_window_and_no_more() 
 
     let mut again = second();
     kept.extend(drain(&mut again).await.0);
-    let last = again.resume().unwrap().request(Slice::whole(), at("2024-03-04T00:00:00Z")).unwrap();
-    kept.extend(drain(&mut source.records("rows", last)).await.0);
+    let final_one = again.resume().unwrap().request(Slice::whole(), at("2024-03-04T00:00:00Z")).unwrap();
+    kept.extend(drain(&mut source.records("rows", final_one)).await.0);
     assert_eq!(kept, [all_of(1), all_of(2), all_of(3)].concat());
     let pages = usize::try_from(PAGES).unwrap();
     let asked = ["03-01", "03-02", "03-03"].map(asked_of);

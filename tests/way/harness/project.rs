@@ -133,7 +133,9 @@ impl Project {
 
     /// The same project, of which nothing may show these secrets either.
     pub(crate) fn guarding(mut self, secrets: &[&str]) -> Self {
-        secrets.iter().for_each(|secret| self.secrets.add(secret));
+        for secret in secrets {
+            self.secrets.add(secret);
+        }
         self
     }
 

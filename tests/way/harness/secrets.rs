@@ -45,7 +45,7 @@ impl Secrets {
         self.needles.push(escaped(&beginning).replace('/', "\\/"));
         self.needles.push(beginning.bytes().map(|byte| percent(byte, format!("%{byte:02x}"))).collect());
         self.needles.push(beginning.bytes().map(|byte| percent(byte, format!("%{byte:02X}"))).collect());
-        self.needles.push(beginning.bytes().map(|byte| format!("{byte:02x}")).collect());
+        self.needles.push(beginning.bytes().flat_map(|byte| hex(byte >> 4).chain(hex(byte & 15))).collect());
         // In Base64 the same bytes look different by their place in a group of three.
         for place in 0..3 {
             let text = base64(&[vec![0; place], beginning.as_bytes().to_vec()].concat());
@@ -88,7 +88,8 @@ impl Secrets {
 /// The letters of Base64 that these bytes fill.
 fn base64(bytes: &[u8]) -> String {
     let letters: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
-    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+    let bits: String =
+        bytes.iter().flat_map(|byte| (0..8).rev().map(move |at| if byte >> at & 1 == 1 { '1' } else { '0' })).collect();
     let whole = bits.as_bytes().chunks_exact(6).map(|six| std::str::from_utf8(six).unwrap());
     whole.map(|six| letters[usize::from_str_radix(six, 2).unwrap()]).collect()
 }
@@ -119,4 +120,9 @@ pub(crate) fn written(field: &Field) -> String {
         Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned(),
         other => other.to_string(),
     }
+}
+
+/// Half a byte as a hexadecimal digit.
+fn hex(half: u8) -> std::option::IntoIter<char> {
+    char::from_digit(u32::from(half), 16).into_iter()
 }

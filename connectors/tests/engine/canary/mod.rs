@@ -123,12 +123,12 @@ async fn other_doors(source: &Source) -> String {
     let mut replayer = source.replay("rows").unwrap();
     text += &format!("{replayer:?}");
     for event in take(source, "rows", whole()).await.events {
-        let replayed = match event {
+        let outcome = match event {
             ReadEvent::Exchange(exchange) => replayer.exchange(&exchange).map(|_| ()),
             ReadEvent::Chunk(chunk) => replayer.chunk(chunk).map(|_| ()),
             ReadEvent::Records(_) | ReadEvent::Done(_) => Ok(()),
         };
-        text.extend(replayed.err().iter().map(said));
+        text.extend(outcome.err().iter().map(said));
     }
     text + &replayer.finish().map_or_else(|error| said(&error), |(_, summary)| both(&summary))
 }
@@ -310,13 +310,13 @@ async fn no_secret_shows_where_a_source_repeats_all_that_it_is_told() {
         // A login that repeats what it is told.
         let login = Arc::new(|asked: &Asked| {
             let all = repeated(asked);
-            let body = if asked.number % 2 == 0 {
+            let body = if asked.number.is_multiple_of(2) {
                 json!({ "error": all, "message": all })
             } else {
                 Value::from_iter([(all, 1)])
             };
             let reply = Reply::json(&body);
-            if asked.number % 2 == 0 { Reply { status: 400, ..reply } } else { reply }
+            if asked.number.is_multiple_of(2) { Reply { status: 400, ..reply } } else { reply }
         });
         cases.push((Row::new("a login that repeats", |_| good()), Way { login, ..way }));
     }

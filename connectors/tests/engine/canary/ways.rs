@@ -92,7 +92,10 @@ pub(super) fn needles() -> Vec<String> {
         escaped(&escaped(CANARY)),
         CANARY.replace('/', "\\/").replace('"', "\\\""),
     ];
-    let hex = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex: String = CANARY
+        .bytes()
+        .flat_map(|byte| [byte >> 4, byte & 15].map(|half| char::from_digit(u32::from(half), 16).unwrap()))
+        .collect();
     let others = [percent(true), percent(false), hex, pem[..12].to_owned(), certificate[..12].to_owned()];
     plain.into_iter().chain(others).chain(in_base64).collect()
 }

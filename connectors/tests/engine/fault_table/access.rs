@@ -87,7 +87,6 @@ pub(super) fn logins() -> Vec<Row> {
     ]
 }
 
-#[expect(clippy::too_many_lines, reason = "a line of the table each")]
 pub(super) fn settings() -> Vec<Row> {
     let given = |name: &'static str, value: fn() -> SettingValue| {
         move |scene: &mut super::row::Scene| drop(scene.settings.insert(name.to_owned(), value()))
@@ -115,7 +114,7 @@ pub(super) fn settings() -> Vec<Row> {
         row("a secret with a line break, for a header")
             .auth("{ header: { name: X-Key, value: key } }")
             .with(|scene| {
-                drop(scene.options.secrets.insert("key".to_owned(), headwater_contract::Secret::new("two\nlines")))
+                drop(scene.options.secrets.insert("key".to_owned(), headwater_contract::Secret::new("two\nlines")));
             })
             .fails("header-value", 0, ONCE),
         row("a setting with a line break, for a header")

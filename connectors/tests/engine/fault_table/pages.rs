@@ -72,7 +72,7 @@ pub(super) fn pages() -> Vec<Row> {
         .fails("cursor-missing", 1, ONCE),
         Row::new("a next page that an expression cannot work out", |_| page([1], "many"))
             .with(|scene| {
-                scene.replace("param: cursor, token: /next", "param: cursor, token: { expression: 'body.next - 1' }")
+                scene.replace("param: cursor, token: /next", "param: cursor, token: { expression: 'body.next - 1' }");
             })
             .fails("next-page-unknown", 1, ONCE),
         Row::new("the last record is not JSON inside, and more follow", |_| {
@@ -206,7 +206,7 @@ pub(super) fn limits() -> Vec<Row> {
             .fails("quota-spent", 2, "sends no more, and parks until the allowance is full again"),
         Row::new("the file that counts requests cannot be written", |_| good())
             .with(|scene| {
-                scene.options.quotas = std::sync::Arc::new(headwater_connectors::FileQuotas::new("/dev/null/quotas"))
+                scene.options.quotas = std::sync::Arc::new(headwater_connectors::FileQuotas::new("/dev/null/quotas"));
             })
             .fails("quota-store", 0, ONCE),
         Row::new("the file that remembers jobs cannot be written", |_| good())
