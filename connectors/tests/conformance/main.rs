@@ -95,7 +95,14 @@ async fn every_shipped_manifest_passes() {
         let first = failures(report).into_iter().next();
         eprintln!("owed: {}", first.unwrap_or_else(|| format!("{} passes: take it off the list", report.connector)));
     }
-    let due = || reports.iter().filter(|report| !owed.contains(&report.connector));
+    let mut reports: Vec<ConformanceReport> =
+        reports.into_iter().filter(|report| !owed.contains(&report.connector)).collect();
+    // Readings side by side on a machine that is busy may come between a wait and its end: what fails is tried again, alone.
+    for report in reports.iter_mut().filter(|report| !failures(report).is_empty()) {
+        eprintln!("again: {}", failures(report).join("\n"));
+        *report = conformance(&library.get(&report.connector).unwrap(), ConformanceOptions::default()).await;
+    }
+    let due = || reports.iter();
     let failures: Vec<String> = due().flat_map(failures).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     let untried: Vec<&String> = due().filter(|report| report.counts().0 == 0).map(|report| &report.connector).collect();
