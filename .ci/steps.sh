@@ -5,6 +5,7 @@ step_names=()
 step_minutes=()
 passed=0
 failed=0
+skipped=()
 AGAIN_AT_MOST=3 # failed tests that are tried again; more of them are no accident
 
 minutes_since() { # START, in seconds
@@ -58,14 +59,24 @@ tests() { # NAME COMMAND...: counts what ran; goes on to the next tests when som
   step_minutes+=("$(minutes_since "$start")")
 }
 
+skip() { # WHAT AND WHY: said now, and again at the end
+  skipped+=("$1")
+  echo "skipped: $1"
+}
+
 print_minutes() {
   local at
   printf '\nminutes\n'
   for at in "${!step_names[@]}"; do printf '  %6s  %s\n' "${step_minutes[$at]}" "${step_names[$at]}"; done
 }
 
-close() { # Prints the minutes and, as the last line, the sum of all counts; fails when a test did.
+close() { # Prints the minutes, what was skipped and, as the last line, the sum of all counts; fails when a test did.
   print_minutes
-  printf '\n%s passed, %s failed\n' "$passed" "$failed"
+  if [ "${#skipped[@]}" -eq 0 ]; then
+    printf '\n%s passed, %s failed\n' "$passed" "$failed"
+  else
+    printf '\nskipped: %s' "${skipped[@]}"
+    printf '\n\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "${#skipped[@]}"
+  fi
   [ "$failed" -eq 0 ]
 }

@@ -11,6 +11,8 @@ every_test() {
   tests "stores, whole way" way stores::
   tests "retail" way retail::
   tests "shop of five services" live ecommerce:: table::
+  step "live software, installed" install_live
+  if [ "${#live_names[@]}" -gt 0 ]; then tests "live software" live "${live_names[@]}"; fi
   step "embedded" embedded
   step "power bi" powerbi
   step "bench, small" "$CARGO_TARGET_DIR/release/headwater-benches" --records 20000
@@ -29,6 +31,20 @@ powerbi() { # Exports the retail star; Microsoft's own parsers read it, and find
   "$CARGO_TARGET_DIR/release/headwater" -C "$work" powerbi export --star retail --out "$work/pbip"
   tests/powerbi/prove.sh "$work/pbip"
   rm -rf "$work"
+}
+
+live_names=()
+install_live() { # The three that every run proves, a shop among them; what cannot be had on this machine is said, with why.
+  local name said code
+  for name in datasette prometheus medusa; do
+    code=0
+    said="$(tests/live/software/drive "$name" install 2>&1)" || code=$?
+    case "$code" in
+      0) echo "$said" && live_names+=("proof::$name") ;;
+      69) skip "live $name: it cannot be installed: $(tail -n 1 <<<"$said")" ;;
+      *) echo "$said" && return 1 ;;
+    esac
+  done
 }
 
 live() { # NAME...: tests of the crate that runs connectors against real software; tests/live/run runs that

@@ -72,7 +72,7 @@ def fill():
             "/issues.json",
             {"issue": {"project_id": projects[n % 3], "subject": f"Ärger {n}", "tracker_id": 1 + n % 3, "estimated_hours": n % 5}},
         )["issue"]["id"]
-        for n in range(40)
+        for n in range(110)
     ]
     for issue in issues[:10]:
         call("PUT", f"/issues/{issue}.json", {"issue": {"notes": "seen", "status_id": 2}})

@@ -2,19 +2,22 @@
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Seconds after which a program sees that its clock was moved, and a little more.
 const CLOCK_IS_SEEN_AFTER: Duration = Duration::from_millis(1200);
+/// A server that tells an old time for longer does not follow the clock.
+const CLOCK_IS_TOLD_WITHIN: Duration = Duration::from_mins(2);
 /// A server that was told to end gets so long.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// What the script says when a software cannot be had here.
@@ -66,12 +69,44 @@ impl Software {
         command
     }
 
-    /// Lets the software and the binary believe that it is so many days ago.
+    /// Lets the software and the binary believe that it is so many days ago, at half past the hour: no window ends while a step
+    /// is taken, however long that is.
     pub(crate) fn clock_at(&self, days_behind: i64) {
-        let shift = -TimeDelta::days(days_behind);
-        self.now.set(Utc::now() + shift);
-        std::fs::write(self.path("clock"), shift.num_seconds().to_string()).unwrap();
+        let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).unwrap();
+        let now = hour + TimeDelta::minutes(30) - TimeDelta::days(days_behind);
+        self.now.set(now);
+        // Whoever reads the clock meanwhile finds it whole.
+        std::fs::write(self.path("clock.new"), (now - Utc::now()).num_seconds().to_string()).unwrap();
+        std::fs::rename(self.path("clock.new"), self.path("clock")).unwrap();
         std::thread::sleep(CLOCK_IS_SEEN_AFTER);
+        if self.server.is_some() {
+            self.await_date(now);
+        }
+    }
+
+    /// Waits until the server tells the moved time. Many keep the text of the `Date` header for a while, and a reading that is dated
+    /// a day too early would be owed again.
+    fn await_date(&self, now: DateTime<Utc>) {
+        let begun = Instant::now();
+        // The header has whole seconds, as the shift has.
+        while self.date().is_some_and(|date| date < now - TimeDelta::seconds(2)) {
+            assert!(begun.elapsed() < CLOCK_IS_TOLD_WITHIN, "{} does not follow the clock", self.version);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What the server's `Date` header says, where it sends one.
+    fn date(&self) -> Option<DateTime<Utc>> {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let host = format!("127.0.0.1:{}", self.port);
+        write!(connection, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let headers = answer.lines().take_while(|line| !line.is_empty());
+        let mut pairs = headers.filter_map(|line| line.split_once(':'));
+        let (_, date) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
+        Some(DateTime::parse_from_rfc2822(date.trim()).unwrap().to_utc())
     }
 
     /// What the clock showed when it was moved last.
