@@ -140,6 +140,7 @@ def on_our_clock():
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": str(CLOCK),
         "FAKETIME_CACHE_DURATION": "1",
+        "PYTHONPATH": str(Path(__file__).with_name("moved")),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
@@ -269,6 +270,17 @@ def wait_for(path, headers=None, seconds=900):
                 ended = (WORK / "ended").read_text() if (WORK / "ended").exists() else ""
                 raise RuntimeError(f"no answer from {path}: {error}; {ended}\n{logs}") from error
             time.sleep(0.3)
+
+
+def answers_at(port, path, server, seconds=600):
+    """Waits until another server than the one that is proved answers, as it does while its empty database is made."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds and server.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30).close()
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"no answer from {path} at port {port}")
 
 
 def wait_until_kept(name, seconds=900):

@@ -92,8 +92,18 @@ fn jupyterhub() {
 }
 
 #[test]
+fn label_studio() {
+    prove("label-studio");
+}
+
+#[test]
 fn medusa() {
     prove("medusa");
+}
+
+#[test]
+fn prefect() {
+    prove("prefect");
 }
 
 #[test]
