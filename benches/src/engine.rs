@@ -15,7 +15,7 @@ use headwater_connectors::{Connector, ReadRequest, SettingValue, Source, SourceO
 use headwater_contract::{ReadEvent, Slice, SourceName, SystemClock, TimeRange};
 
 use crate::light::{BATCH_ROWS, for_each_page, schema};
-use crate::measure::Cost;
+use crate::measure::{Cost, Processors};
 use crate::order::{Shape, date};
 use crate::{Fallible, measure, ours};
 
@@ -38,9 +38,10 @@ impl Reader {
     }
 
     /// Runs it in a process of its own, which fails unless it typed every order once.
-    pub(crate) fn measure(self, origin: &str, shape: Shape) -> Fallible<Cost> {
+    pub(crate) fn measure(self, origin: &str, shape: Shape, processors: Processors) -> Fallible<Cost> {
         let [records, page, days] = [shape.records, shape.page, shape.days].map(|number| number.to_string());
-        measure::run(&std::env::current_exe()?, &[self.name(), origin, &records, &page, &days], Path::new("."))
+        let arguments = [self.name(), origin, &records, &page, &days];
+        measure::run(&std::env::current_exe()?, &arguments, Path::new("."), processors)
     }
 
     /// The program itself.

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
-use crate::measure::Cost;
+use crate::measure::{Cost, Processors};
 use crate::order::{Shape, date};
 use crate::{Fallible, measure};
 
@@ -31,12 +31,13 @@ pub(crate) const BATCH_ROWS: usize = 8_192;
 const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// Runs the program in a process of its own.
-pub(crate) fn measure(origin: &str, shape: Shape, folder: &Path) -> Fallible<Cost> {
+pub(crate) fn measure(origin: &str, shape: Shape, folder: &Path, processors: Processors) -> Fallible<Cost> {
     let [records, page, days] = [shape.records, shape.page, shape.days].map(|number| number.to_string());
     let out = folder.join("light");
     fs_err::create_dir_all(&out)?;
     let folder = out.to_string_lossy().into_owned();
-    measure::run(&std::env::current_exe()?, &["light", origin, &records, &page, &days, &folder], &out)
+    let arguments = ["light", origin, &records, &page, &days, &folder];
+    measure::run(&std::env::current_exe()?, &arguments, &out, processors)
 }
 
 /// The typed files that it wrote.

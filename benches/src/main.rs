@@ -2,8 +2,8 @@
 //! connectors' engine alone, for which nothing of the lake is built.
 //!
 //! ```text
-//! cargo build --release && cargo run --release -p headwater-benches -- --records 1000000
-//! cargo run --release -p headwater-benches -- engine --records 1000000 --rounds 3
+//! cargo build --release && cargo run --release -p headwater-benches -- --records 1000000 --one-cpu
+//! cargo run --release -p headwater-benches -- engine --records 1000000 --rounds 3 --one-cpu
 //! ```
 //!
 //! The source is a server in this process with pages that are rendered before anything is measured. Each program is a process of
@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::engine::Reader;
-use crate::measure::Cost;
+use crate::measure::{Cost, Processors};
 use crate::order::Shape;
 use crate::server::Server;
 
@@ -33,8 +33,8 @@ use crate::server::Server;
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
-    "usage: headwater-benches [--records N] [--page N] [--days N] [--only light|ours] [--rounds N] [--keep FOLDER]
-       headwater-benches engine [--records N] [--page N] [--days N] [--rounds N]";
+    "usage: headwater-benches [--records N] [--page N] [--days N] [--only light|ours] [--rounds N] [--keep FOLDER] [--one-cpu]
+       headwater-benches engine [--records N] [--page N] [--days N] [--rounds N] [--one-cpu]";
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ struct Options {
     only: Option<String>,
     rounds: usize,
     keep: Option<String>,
+    processors: Processors,
 }
 
 fn main() -> ExitCode {
@@ -74,10 +75,14 @@ fn parse_shape(records: &str, page: &str, days: &str) -> Fallible<Shape> {
 }
 
 fn parse(arguments: &[&str]) -> Fallible<Options> {
-    let mut options =
-        Options { shape: Shape { records: 1_000_000, page: 1_000, days: 10 }, only: None, rounds: 1, keep: None };
+    let shape = Shape { records: 1_000_000, page: 1_000, days: 10 };
+    let mut options = Options { shape, only: None, rounds: 1, keep: None, processors: Processors::All };
     let mut rest = arguments.iter();
     while let Some(flag) = rest.next() {
+        if *flag == "--one-cpu" {
+            options.processors = Processors::One;
+            continue;
+        }
         let value = rest.next().ok_or(USAGE)?;
         match *flag {
             "--records" => options.shape.records = value.parse()?,
@@ -118,7 +123,7 @@ fn bench_engine(options: &Options) -> Fallible<()> {
     let (mut light, mut engine) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         for (reader, costs) in [(Reader::Light, &mut light), (Reader::Engine, &mut engine)] {
-            let cost = reader.measure(&server.origin(), shape)?;
+            let cost = reader.measure(&server.origin(), shape, options.processors)?;
             print_cost(reader.name(), shape, &cost);
             costs.push(cost);
         }
@@ -140,14 +145,14 @@ fn bench(options: &Options) -> Fallible<()> {
     for round in 0..options.rounds {
         let folder = tempfile::tempdir()?;
         if is_wanted("light") {
-            let cost = light::measure(&server.origin(), shape, folder.path())?;
+            let cost = light::measure(&server.origin(), shape, folder.path(), options.processors)?;
             print_cost("speed of light", shape, &cost);
             verify::files(&light::files(folder.path())?, shape)?;
             light.push(cost);
         }
         if is_wanted("ours") {
             let project = folder.path().join("project");
-            let cost = ours::measure(&server.origin(), shape, &project)?;
+            let cost = ours::measure(&server.origin(), shape, &project, options.processors)?;
             print_cost("headwater run", shape, &cost);
             verify::files(&verify::live_files(&project.join("lake/cleansed/bench/orders"))?, shape)?;
             ours.push(cost);

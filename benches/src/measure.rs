@@ -15,6 +15,30 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Clock ticks in a second: Linux has told programs this number on every architecture since 2.6 (`man 5 proc`, `man 3 sysconf`).
 const TICKS_A_SECOND: f64 = 100.0;
 
+/// Which processors a measured program may use.
+///
+/// On most rented machines two processors are two threads of one core: together they do less than twice the work of one, and CPU seconds
+/// of a program that uses both count more than those of a program that uses one. On one processor both programs are measured alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Processors {
+    /// Whatever there is, as users run it: for records a second and peak memory.
+    All,
+    /// The last one: for CPU seconds.
+    One,
+}
+
+impl Processors {
+    fn command(self, program: &Path) -> Fallible<Command> {
+        if self == Self::All {
+            return Ok(Command::new(program));
+        }
+        let last = std::thread::available_parallelism()?.get() - 1;
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", &last.to_string()]).arg(program);
+        Ok(command)
+    }
+}
+
 /// What a program took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
@@ -36,9 +60,10 @@ impl Cost {
 }
 
 /// Runs `program` in `folder` until it ends.
-pub(crate) fn run(program: &Path, arguments: &[&str], folder: &Path) -> Fallible<Cost> {
+pub(crate) fn run(program: &Path, arguments: &[&str], folder: &Path, processors: Processors) -> Fallible<Cost> {
     let start = Instant::now();
-    let mut child = Command::new(program).args(arguments).current_dir(folder).stdout(Stdio::null()).spawn()?;
+    let mut command = processors.command(program)?;
+    let mut child = command.args(arguments).current_dir(folder).stdout(Stdio::null()).spawn()?;
     let process = format!("/proc/{}", child.id());
     let mut cost = Cost { wall_seconds: 0.0, cpu_seconds: 0.0, peak_megabytes: 0.0 };
     let status = loop {

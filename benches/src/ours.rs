@@ -4,18 +4,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::measure::Cost;
+use crate::measure::{Cost, Processors};
 use crate::order::{COLUMNS, Shape, date};
 use crate::{Fallible, measure};
 
 /// Makes a project in `folder` and runs it in a process of its own.
-pub(crate) fn measure(origin: &str, shape: Shape, folder: &Path) -> Fallible<Cost> {
+pub(crate) fn measure(origin: &str, shape: Shape, folder: &Path, processors: Processors) -> Fallible<Cost> {
     let program = program()?;
     fs_err::create_dir_all(folder.join("connectors"))?;
     let until = date(u64::try_from(shape.days)?);
     fs_err::write(folder.join("connectors/bench.yaml"), manifest(shape, &until))?;
     fs_err::write(folder.join("headwater.yaml"), project(origin))?;
-    measure::run(&program, &["run"], folder)
+    measure::run(&program, &["run"], folder, processors)
 }
 
 fn program() -> Fallible<PathBuf> {

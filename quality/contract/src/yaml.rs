@@ -8,7 +8,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, Unexpected,
+    VariantAccess, Visitor,
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -56,6 +57,9 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
 
 fn error_at(text: &str, at: Option<Location>, reason: String) -> YamlError {
     let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
+    // Where nothing stands, the parser is past the end.
+    let last = u64::try_from(text.lines().count()).unwrap_or(u64::MAX).max(1);
+    let (line, column) = if line > last { (last, 1) } else { (line, column) };
     YamlError { line, column, reason, snippet: snippet(text, line, column) }
 }
 
@@ -176,6 +180,40 @@ impl de::Error for Misfit {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self { reason: reason.to_string(), at: None }
     }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format!("expected {}, found {}", shape_expected(&expected.to_string()), shape_found(found)))
+    }
+}
+
+/// What a type asks for, in words of YAML and not of Rust.
+fn shape_expected(words: &str) -> &str {
+    match words {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "a nonzero u32" | "a nonzero u64" => "a whole number, not below 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" | "a borrowed string" => "a text",
+        "a sequence" => "a list",
+        "unit" => "nothing",
+        other if other.starts_with("struct ") => "a map, `name: value` a line",
+        other => other,
+    }
+}
+
+/// What stands there instead.
+fn shape_found(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Unsigned(number) => format!("the number {number}"),
+        Unexpected::Signed(number) => format!("the number {number}"),
+        Unexpected::Float(number) => format!("the number {number}"),
+        Unexpected::Str(text) => format!("the text {text:?}"),
+        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a map".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Gives a node to whatever type asks for it.
@@ -267,6 +305,20 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
         visitor.visit_enum(variant).map_err(|misfit: Misfit| misfit.at(self.node.at))
     }
 
+    /// Fields have names: a list of values alone is none of it.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        if matches!(self.node.value, Value::List(_)) {
+            let misfit: Misfit = de::Error::invalid_type(Unexpected::Seq, &visitor);
+            return Err(misfit.at(self.node.at));
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         self.text(visitor)
     }
@@ -284,8 +336,7 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct map ignored_any
     }
 }
 
@@ -460,18 +511,20 @@ mod tests {
     fn what_does_not_fit_is_said_with_its_place() {
         for (text, line, column, word) in [
             ("name: x\nopne: true\n", 2, 1, "`open`"),
-            ("name: x\nshare: [1]\n", 2, 8, "f64"),
-            ("name: [x]\n", 1, 7, "string"),
+            ("name: x\nshare: [1]\n", 2, 8, "expected a number, found a list"),
+            ("name: [x]\n", 1, 7, "expected a text, found a list"),
             ("open: true\n", 1, 1, "`name`"),
             ("name: x\nrooms:\n  - kitchn\n", 3, 5, "`kitchen`"),
-            ("name: x\nrooms:\n  - hall: { seats: many }\n", 3, 20, "u32"),
+            ("name: x\nrooms:\n  - hall: { seats: many }\n", 3, 20, "expected a whole number"),
             ("name: x\nrooms: [hall]\n", 2, 9, "missing"),
             ("name: x\nrooms: [{ floor: 1, hall: 2 }]\n", 2, 9, "one key"),
-            ("name: x\nrooms: [{ kitchen: 1 }]\n", 2, 20, "unit"),
-            ("name: x\ncodes: { many: x }\n", 2, 10, "u16"),
+            ("name: x\nrooms: [{ kitchen: 1 }]\n", 2, 20, "expected nothing, found the number 1"),
+            ("name: x\ncodes: { many: x }\n", 2, 10, "expected a whole number"),
             ("name: x\nshare: .nan\n", 2, 8, "non-finite"),
             ("name: x\nname: y\n", 2, 1, "name"),
             ("name: x\n  y: [\n", 2, 4, ""),
+            ("- x\n", 1, 1, "expected a map, `name: value` a line, found a list"),
+            ("# nothing yet\n", 1, 1, "expected a map, `name: value` a line, found nothing"),
         ] {
             let error = shop(text).unwrap_err();
             assert_eq!((error.line, error.column), (line, column), "{text}: {error}");
