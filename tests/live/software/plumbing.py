@@ -230,6 +230,21 @@ def postgres(database):
     raise RuntimeError("PostgreSQL does not start")
 
 
+def made_once(name, version, make):
+    """Fills our empty PostgreSQL with what `make` makes in it, or with what it made the first time."""
+    port, database = (WORK / "postgres.port").read_text().split()
+    who = ["-h", "127.0.0.1", "-p", port, "-U", "postgres", "-d", database]
+    whole = CACHE / name / f"empty-{version}.sql"
+    if whole.is_file():
+        run(["psql", *who, "-q", "-v", "ON_ERROR_STOP=1", "-f", whole])
+        return
+    make()
+    with only_one(f"{name}-empty"):
+        making = whole.with_suffix(".new")
+        run(["pg_dump", *who, "-f", making])
+        making.rename(whole)
+
+
 # Asking -------------------------------------------------------------------------------------------------------------------
 
 

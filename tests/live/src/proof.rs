@@ -92,6 +92,11 @@ fn jupyterhub() {
 }
 
 #[test]
+fn kinto() {
+    prove("kinto");
+}
+
+#[test]
 fn label_studio() {
     prove("label-studio");
 }
@@ -119,4 +124,14 @@ fn redmine() {
 #[test]
 fn request_tracker() {
     prove("request-tracker");
+}
+
+#[test]
+fn superset() {
+    prove("superset");
+}
+
+#[test]
+fn wordpress() {
+    prove("wordpress");
 }
