@@ -41,7 +41,7 @@ install_live() { # The three that every run proves, a shop among them; what cann
     said="$(tests/live/software/drive "$name" install 2>&1)" || code=$?
     case "$code" in
       0) echo "$said" && live_names+=("proof::$name") ;;
-      69) skip "live $name: it cannot be installed: $(tail -n 1 <<<"$said")" ;;
+      69) skip "live $name: it cannot be installed: $(grep -im 1 error <<<"$said" || tail -n 1 <<<"$said")" ;;
       *) echo "$said" && return 1 ;;
     esac
   done

@@ -82,8 +82,18 @@ fn prove(name: &'static str) {
 }
 
 #[test]
+fn airflow() {
+    prove("airflow");
+}
+
+#[test]
 fn datasette() {
     prove("datasette");
+}
+
+#[test]
+fn directus() {
+    prove("directus");
 }
 
 #[test]
