@@ -298,6 +298,15 @@ def answers_at(port, path, server, seconds=600):
     raise RuntimeError(f"no answer from {path} at port {port}")
 
 
+def wait_until(holds, seconds=900):
+    """Waits until something holds."""
+    begun = time.monotonic()
+    while not holds():
+        if time.monotonic() - begun > seconds:
+            raise RuntimeError("what is waited for does not come")
+        time.sleep(0.3)
+
+
 def wait_until_kept(name, seconds=900):
     """Waits for what the serving step keeps."""
     begun = time.monotonic()

@@ -112,6 +112,11 @@ fn label_studio() {
 }
 
 #[test]
+fn mediawiki() {
+    prove("mediawiki");
+}
+
+#[test]
 fn medusa() {
     prove("medusa");
 }
