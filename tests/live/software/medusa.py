@@ -37,8 +37,12 @@ def serve():
     }
     medusa = folder / "node_modules/.bin/medusa"
     moved = {**os.environ, **on_our_clock(), **variables}
-    run([medusa, "db:migrate"], cwd=folder, env=moved)
-    run([medusa, "user", "-e", ADMIN["email"], "-p", ADMIN["password"]], cwd=folder, env=moved)
+
+    def make():
+        run([medusa, "db:migrate"], cwd=folder, env=moved)
+        run([medusa, "user", "-e", ADMIN["email"], "-p", ADMIN["password"]], cwd=folder, env=moved)
+
+    made_once("medusa", VERSION, make)
     start([medusa, "start", "--host", "127.0.0.1", "--port", PORT], env=variables, cwd=folder)
 
 

@@ -68,14 +68,16 @@ def venv(name, *packages):
     return folder / "bin"
 
 
-def npm(name, *packages, scripts=False):
-    """A folder with these npm packages, made once. Install scripts run only where one is needed to compile."""
+def npm(name, *packages, scripts=False, instead=None):
+    """A folder with these npm packages, made once. Install scripts run only where one is needed to compile; `instead` names the
+    releases of the registry that stand in for what packages want from elsewhere."""
     folder = CACHE / name
     wanted = {}
     for package in packages:
         at = package.rindex("@")
         wanted[package[:at]] = package[at + 1 :]
-    text = json.dumps({"name": f"headwater-live-{name}", "private": True, "dependencies": wanted}, indent=2)
+    others = {"overrides": instead} if instead else {}
+    text = json.dumps({"name": f"headwater-live-{name}", "private": True, "dependencies": wanted, **others}, indent=2)
     made = folder / "node_modules" / "package.json"
     with only_one(name):
         if not made.is_file() or made.read_text() != text:

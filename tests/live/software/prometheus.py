@@ -56,6 +56,8 @@ def serve():
 
 def fill():
     wait_for("/-/ready")
+    # It finds its targets some seconds after it is ready.
+    wait_until(lambda: http("GET", "/api/v1/targets")["data"]["activeTargets"])
 
 
 def source():

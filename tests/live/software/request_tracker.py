@@ -70,9 +70,10 @@ def fill():
     wait_until_kept("token")
     wait_for("/REST/2.0/rt", headers={"Authorization": f"token {kept()['token']}"})
     call("POST", "/queue", {"Name": "Retouren", "Description": "Was zurückkommt"})
+    # More than a page holds.
     tickets = [
         int(call("POST", "/ticket", {"Queue": ("General", "Retouren")[n % 2], "Subject": f"Ärger {n}", "Requestor": f"p{n % 4}@example.com", "Content": "…"})["id"])
-        for n in range(24)
+        for n in range(105)
     ]
     for ticket in tickets[:5]:
         call("PUT", f"/ticket/{ticket}", {"Status": "open", "Priority": 10})
