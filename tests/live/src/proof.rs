@@ -122,6 +122,11 @@ fn medusa() {
 }
 
 #[test]
+fn nocodb() {
+    prove("nocodb");
+}
+
+#[test]
 fn prefect() {
     prove("prefect");
 }
