@@ -77,6 +77,11 @@ impl Given {
         given
     }
 
+    /// The texts of secrets.
+    pub(super) fn secret_texts(&self) -> Vec<String> {
+        self.secrets.values().map(|secret| secret.expose().to_owned()).collect()
+    }
+
     /// Settings and secrets as the texts that requests hold.
     pub(super) fn texts(&self, connector: &Connector) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();

@@ -192,6 +192,7 @@ impl Stage {
             let mut state = vendor.state();
             state.logins = logins;
             state.known = known;
+            state.secrets = player.given.secret_texts();
             state.scope = truth.scope().clone();
             truth.base().path().clone_into(&mut state.base);
             state.origin.clone_from(&origin);

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::columnar::{Columnar, hold};
 use super::csv::CsvSplitter;
-use super::derived::{add_fields, write_text};
+use super::derived::{add_fields, field_names, write_text};
 use super::file::FileSplitter;
 use super::format::{BodyDecoding, Decoding, Wrapping};
 use super::json::{Aside, Dressing, JsonSplitter, Target};
@@ -32,6 +32,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_RECORDS: usize = 65_536;
 /// Bytes that are split at once where no splitter stops by itself when it has found enough.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Names of fields that an error shows.
+const NAMES_SHOWN: usize = 12;
 
 #[derive(Debug)]
 enum Splitter {
@@ -254,8 +256,9 @@ impl Decoder {
         let first = fields_of(self.first.as_ref(), &self.wanted.first);
         let last = fields_of(self.last.as_ref(), &self.wanted.last);
         let dropped = self.shaper.as_ref().map_or(0, |shaper| shaper.dropped);
+        let found = self.found.clone().and_then(|()| self.known_record());
         let facts = BodyFacts { count: self.count, dropped, body: self.body, first, last, digest };
-        Ok(Ended { records, facts, found: self.found })
+        Ok(Ended { records, facts, found })
     }
 
     fn rest(&mut self) -> Result<Vec<Bytes>, DecodeError> {
@@ -358,6 +361,17 @@ impl Decoder {
             self.waiting.extend(shaper.end_page(&self.body));
         }
         Ok(())
+    }
+
+    /// Refuses an object that stands where the one record should and has none of its fields: the path of a whole body leads to anything.
+    fn known_record(&self) -> Result<(), DecodeError> {
+        let Some(record) = self.first.as_ref().filter(|_| !self.wanted.some_of.is_empty()) else { return Ok(()) };
+        let names: Vec<String> = field_names(record);
+        if names.iter().any(|name| self.wanted.some_of.contains(name)) {
+            return Ok(());
+        }
+        let names = names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join("`, `");
+        Err(DecodeError::RecordForeign { pointer: self.records.path().to_string(), names })
     }
 
     /// Keeps what a text said beside its records; of several files the first that lacks its records is blamed.

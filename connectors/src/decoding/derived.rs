@@ -100,6 +100,11 @@ fn plain_name(quoted: &[u8]) -> Option<String> {
     serde_json::from_slice(quoted).ok()
 }
 
+/// The names of an object's fields; none of what is no whole object.
+pub(super) fn field_names(record: &[u8]) -> Vec<String> {
+    members(record).unwrap_or_default().iter().filter_map(|member| plain_name(member.name)).collect()
+}
+
 /// A comma, unless nothing stands before it.
 fn separate(out: &mut Vec<u8>) {
     if out.last().is_some_and(|byte| *byte != b'{') {

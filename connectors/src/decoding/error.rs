@@ -51,6 +51,14 @@ pub enum DecodeError {
         /// What stands at the top.
         names: String,
     },
+    /// One object stands for the record, and it is another one.
+    #[error("the body has no record at `{pointer}`: none of the stream's fields is in it; its fields are `{names}`")]
+    RecordForeign {
+        /// Where the record should be.
+        pointer: String,
+        /// What is there.
+        names: String,
+    },
     /// Something else stands where the list should.
     #[error("the body has {found} at `{pointer}`, where records should be")]
     RecordsNotAList {
@@ -193,7 +201,7 @@ impl DecodeError {
             Self::Truncated { .. } | Self::Empty => "body-truncated",
             Self::Html { .. } | Self::NotJson { .. } | Self::Trailing { .. } => "not-json",
             Self::NotXml { .. } => "not-xml",
-            Self::RecordsMissing { .. } | Self::RecordsNotAList { .. } => "records-missing",
+            Self::RecordsMissing { .. } | Self::RecordForeign { .. } | Self::RecordsNotAList { .. } => "records-missing",
             Self::RecordTooLarge { .. } => "record-too-large",
             Self::TooDeep { .. } => "nested-too-deep",
             Self::HeldTooLarge { .. } => "page-too-large",
@@ -224,7 +232,7 @@ impl DecodeError {
         match self {
             Self::Truncated { .. } | Self::Empty => "wait; the next run tries again",
             Self::Html { .. } => "open the URL: a login or an error page stands where data should",
-            Self::RecordsMissing { .. } | Self::RecordsNotAList { .. } => {
+            Self::RecordsMissing { .. } | Self::RecordForeign { .. } | Self::RecordsNotAList { .. } => {
                 "point `records` in the manifest at the list in the answer"
             }
             Self::HeldTooLarge { .. } | Self::Inflates { .. } => "ask for smaller pages",

@@ -11,6 +11,8 @@ pub struct PageFacts {
     pub(super) body: Vec<Pointer>,
     pub(super) first: Vec<Pointer>,
     pub(super) last: Vec<Pointer>,
+    /// Fields of which a body that is one record has some, where any object would stand for one.
+    pub(super) some_of: Vec<String>,
 }
 
 impl PageFacts {
@@ -44,6 +46,23 @@ impl PageFacts {
             self.last.push(pointer.clone());
         }
         self
+    }
+
+    /// Also: a body that is one record is none of the stream's without any of these fields.
+    #[must_use]
+    pub fn some_of(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.some_of.extend(names);
+        self
+    }
+
+    /// Whether anything is to be gathered of records.
+    pub(crate) fn are_of_records(&self) -> bool {
+        !self.first.is_empty() || !self.last.is_empty()
+    }
+
+    /// Whether a body that is one record is known by its fields.
+    pub(crate) fn know_the_record(&self) -> bool {
+        !self.some_of.is_empty()
     }
 }
 

@@ -81,6 +81,7 @@ fn of_decoding(error: &mut DecodeError) -> Vec<&mut String> {
         | DecodeError::NotJson { reason: word, .. }
         | DecodeError::NotXml { reason: word, .. }
         | DecodeError::RecordsMissing { names: word, .. }
+        | DecodeError::RecordForeign { names: word, .. }
         | DecodeError::NotInflatable { reason: word, .. }
         | DecodeError::Archive { reason: word }
         | DecodeError::Members { names: word, .. }

@@ -128,7 +128,9 @@ impl PaginationError {
     pub fn fix(&self) -> &'static str {
         match self {
             Self::Moved { .. } | Self::PortionsDiffer { .. } => "wait; the next run tries again",
-            Self::Capped { .. } | Self::CapReached { .. } => "narrow the stream, e.g. by slices",
+            Self::Capped { .. } | Self::CapReached { .. } => {
+                "narrow the stream, e.g. by slices, or shorten its windows (`length`) where its rows have no key"
+            }
             Self::KeylessPortion { .. } => {
                 "name what tells records apart under `fields.always`, or where it stands under `fields.merge_by`"
             }

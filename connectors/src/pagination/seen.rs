@@ -43,6 +43,7 @@ pub struct PageExpression {
     body: Vec<Pointer>,
     first: Vec<Pointer>,
     last: Vec<Pointer>,
+    headers: Vec<String>,
 }
 
 /// The names that an expression knows.
@@ -52,7 +53,7 @@ const NAMES: [&str; 10] =
 impl PageExpression {
     fn parse(text: &str) -> Result<Self, String> {
         let expression = Expression::parse(text).map_err(|error| error.to_string())?;
-        let (mut body, mut first, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut body, mut first, mut last, mut headers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for path in expression.names() {
             let (name, rest) = path.split_once('.').unwrap_or((&path, ""));
             if !NAMES.contains(&name) {
@@ -67,13 +68,15 @@ impl PageExpression {
                 "body" => body.push(pointer()),
                 "first_record" => first.push(pointer()),
                 "last_record" => last.push(pointer()),
+                "headers" if !rest.is_empty() => headers.push(rest.to_owned()),
                 _ => {}
             }
         }
         body.extend(fields_below(text, "body"));
         first.extend(fields_below(text, "first_record"));
         last.extend(fields_below(text, "last_record"));
-        Ok(Self { expression, body, first, last })
+        headers.extend(fields_below(text, "headers").iter().flat_map(|header| header.segments().first().cloned()));
+        Ok(Self { expression, body, first, last, headers })
     }
 
     fn facts(&self, facts: PageFacts) -> PageFacts {
@@ -110,7 +113,7 @@ impl PageExpression {
 /// The fields below a name that an expression reads, however they are written: `body.a`, `body['a.b']`.
 pub(crate) fn fields_below(text: &str, name: &str) -> Vec<Pointer> {
     static PATHS: std::sync::LazyLock<Option<regex::Regex>> = std::sync::LazyLock::new(|| {
-        regex::Regex::new(r"\b(body|first_record|last_record)((?:\.[A-Za-z_]\w*|\['(?:[^'\\]|\\.)*'\])+)").ok()
+        regex::Regex::new(r"\b(body|first_record|last_record|headers)((?:\.[A-Za-z_]\w*|\['(?:[^'\\]|\\.)*'\])+)").ok()
     });
     static PARTS: std::sync::LazyLock<Option<regex::Regex>> =
         std::sync::LazyLock::new(|| regex::Regex::new(r"\.([A-Za-z_]\w*)|\['((?:[^'\\]|\\.)*)'\]").ok());
@@ -179,6 +182,20 @@ impl Seen {
             Self::Computed(expression) => expression.first.iter().chain(&expression.last).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// The headers that it is made of, by lower-case name.
+    pub(crate) fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::Header(name) => vec![name],
+            Self::Computed(expression) => expression.headers.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its expression, where it is worked out.
+    pub(crate) fn expression(&self) -> Option<&str> {
+        if let Self::Computed(expression) = self { Some(expression.expression.as_str()) } else { None }
     }
 
     /// Whether it stands in a record, so that an empty page does not say it.

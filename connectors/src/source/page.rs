@@ -90,7 +90,7 @@ impl Reader {
             let whole = whole.map_err(|error| refused(self.judge_undecoded(&answer, &held, error.into())))?;
             let facts = self.close(whole.ended, request, &answer, &held).await.map_err(refused)?;
             let page = self.page(pass, range, &answer, facts).map_err(unseen)?;
-            if let Some(outcome) = self.capped(&page) {
+            if let Some(outcome) = self.capped(&page).or_else(|| self.filled(&page)) {
                 return Ok(outcome);
             }
             let seen = |fault: Fault| (fault.into(), true);
@@ -197,6 +197,16 @@ impl Reader {
         }
         let (total, cap) = (page.tell(cap.total.as_ref()?).ok()?, cap.records?);
         (total > cap).then_some(Outcome::Capped { total, cap })
+    }
+
+    /// Whether a query has given all that one gives, before its last page is passed on: rows without a key cannot be read twice.
+    fn filled(&self, page: &Page) -> Option<Outcome> {
+        let cap = self.stream.window.as_ref()?.cap.as_ref()?;
+        let (None, Some(most), false) = (&cap.total, cap.records, matches!(self.stream.pagination, Pagination::AdvancingFrom(_))) else {
+            return None;
+        };
+        let records = page.read + page.count();
+        (records >= most).then_some(Outcome::Full { records })
     }
 
     /// The page's facts for pagination, after the guard against a page that comes twice.

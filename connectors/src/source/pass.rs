@@ -37,6 +37,10 @@ pub(super) enum Outcome {
         total: u64,
         cap: u64,
     },
+    /// The query gave all that one gives; nothing of its last page was passed on.
+    Full {
+        records: u64,
+    },
     /// A rule of the manifest says what its refusal means.
     Ruled(Ruled),
 }

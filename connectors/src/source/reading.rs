@@ -140,6 +140,7 @@ impl Reader {
             let page = match self.read_page(scope, &mut pass, range).await? {
                 Outcome::Page(page) => page,
                 Outcome::Capped { total, cap } => return Ok(Some(PaginationError::Capped { total, cap }.into())),
+                Outcome::Full { records } => return self.too_large(PaginationError::CapReached { records }.into()),
                 Outcome::Ruled(Ruled::Restart) => {
                     self.forget_token();
                     pass = self.restart(&mut restarts, scope, range).await?;

@@ -10,7 +10,7 @@ use headwater_contract::{
 
 use crate::auth::Auth;
 use crate::columns::ColumnListManifest;
-use crate::decoding::{BodyDecoding, PageFacts, Pointer, RecordsManifest};
+use crate::decoding::{BodyDecoding, Decoding, PageFacts, Pointer, RecordsManifest};
 use crate::expression::{ExpressionError, Scalar, Scope, Template, ValueManifest};
 use crate::jobs::JobPlan;
 use crate::lookups::Lookup;
@@ -19,7 +19,7 @@ use crate::manifest::{
     ResultCap, WindowRequest,
 };
 use crate::pagination::{ConnectionManifest, Pagination};
-use crate::parents::ParentManifest;
+use crate::parents::{GIVEN, ParentManifest};
 use crate::portions::FieldsManifest;
 use crate::refusal::Rules;
 use crate::shaping::Shape;
@@ -205,7 +205,23 @@ impl Stream {
             let total = window.cap.as_ref().and_then(|cap| cap.total.as_ref());
             facts = total.into_iter().fold(facts, |facts, total| total.facts(facts));
         }
-        facts
+        facts.some_of(self.sole_fields())
+    }
+
+    /// The fields by which the one record of a body is known; none where shaping decides what its fields are called.
+    fn sole_fields(&self) -> Vec<String> {
+        let is_sole = matches!(&self.records, RecordsManifest::Each(each) if each.is_single() && each.wrap_as.is_none());
+        if !is_sole || self.shape.is_some() || self.decoding.format != Decoding::Json {
+            return Vec::new();
+        }
+        let columns = self.columns.iter().map(|column| &column.pointer);
+        let read = columns.filter(|pointer| !pointer.starts_with(&format!("/{GIVEN}/")));
+        let fields: Vec<Option<String>> = read
+            .chain(self.children.iter().map(|child| &child.pointer))
+            .map(|pointer| Pointer::parse(pointer).segments().first().cloned())
+            .collect();
+        // A column that holds the whole record tells nothing.
+        if fields.contains(&None) { Vec::new() } else { fields.into_iter().flatten().collect() }
     }
 
     /// How many records a page is asked to hold, where that is a number.

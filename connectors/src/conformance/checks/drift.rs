@@ -63,7 +63,9 @@ impl Trial<'_> {
     fn plain_field(&self) -> Option<Pointer> {
         let window = self.stream.window.as_ref().map(|window| window.pointer.clone());
         let is_plain = |pointer: &Pointer| {
-            Some(pointer) != window.as_ref()
+            // A column may hold the whole record.
+            !pointer.segments().is_empty()
+                && Some(pointer) != window.as_ref()
                 && !crate::conformance::vendor::cursor_fields(&self.stream.pagination).contains(pointer)
                 && self.stream.chain.as_ref().is_none_or(|chain| !chain.next.record_fields().contains(&pointer))
         };
@@ -94,10 +96,8 @@ impl Trial<'_> {
         }
         let tried = async {
             let mut world = self.world(ROWS)?;
-            let Some(table) = world.target() else { return Ok(()) };
-            // In the middle of a page: first and last records may ask for the next one.
-            let Some(at) = middle_row(table, self.middle()) else {
-                return Err(miss("a page of several records", "none"));
+            let Some(at) = world.target().and_then(|table| self.breakable(table)) else {
+                return Err(miss("a record that may be broken", "none"));
             };
             world.change(0, |table| {
                 if let Some(row) = table.rows.get_mut(at) {
@@ -113,13 +113,28 @@ impl Trial<'_> {
         };
         self.case(Check::Drift, name, tried.await)
     }
+
+    /// A record in the middle of a page, as first and last records may ask for the next one; any where they do not.
+    fn breakable(&self, table: &Table) -> Option<usize> {
+        let is_asked = self.stream.facts().are_of_records();
+        middle_row(table, self.middle()).or_else(|| any_row(table, self.middle()).filter(|_| !is_asked))
+    }
+}
+
+/// A record of the first slice.
+fn any_row(table: &Table, window: Option<headwater_contract::TimeRange>) -> Option<usize> {
+    let slice = &table.owners.first()?.slice;
+    let rows = table.owners.iter().filter(|owner| owner.slice == *slice).flat_map(|owner| &owner.rows);
+    rows.copied().find(|row| is_within(table, *row, window))
+}
+
+fn is_within(table: &Table, row: usize, window: Option<headwater_contract::TimeRange>) -> bool {
+    window.is_none_or(|window| table.rows.get(row).and_then(|row| row.at).is_some_and(|at| window.contains(at)))
 }
 
 /// A record that stands neither first nor last on its page.
 fn middle_row(table: &Table, window: Option<headwater_contract::TimeRange>) -> Option<usize> {
-    let is_in = |row: &usize| {
-        window.is_none_or(|window| table.rows.get(*row).and_then(|row| row.at).is_some_and(|at| window.contains(at)))
-    };
+    let is_in = |row: &usize| is_within(table, *row, window);
     let slice = &table.owners.first()?.slice;
     let owners = table.owners.iter().filter(|owner| owner.slice == *slice);
     owners.into_iter().find_map(|owner| {

@@ -20,14 +20,14 @@ impl Trial<'_> {
             Err(error) => return vec![self.case(check, "records can be made", Err(error))],
         };
         self.begin(world);
-        let mut records: Vec<Value> = Vec::new();
+        let mut slices: Vec<Vec<Value>> = Vec::new();
         for (slice, _) in &self.slices {
             match self.expected(slice, None) {
-                Ok(tally) => records.extend(tally.keys().filter_map(|text| serde_json::from_str(text).ok())),
+                Ok(tally) => slices.push(tally.keys().filter_map(|text| serde_json::from_str(text).ok()).collect()),
                 Err(error) => return vec![self.case(check, "records can be decoded", Err(error))],
             }
         }
-        let typed = self.stream.columns().iter().try_for_each(|column| held(column, &records));
+        let typed = self.stream.columns().iter().try_for_each(|column| held(column, slices.iter().flatten()));
         let described = self.cast.described.as_ref().map(|described| described.left_out(&self.stream.name));
         let there = match described.unwrap_or_default() {
             left_out if left_out.is_empty() => Ok(()),
@@ -35,17 +35,20 @@ impl Trial<'_> {
         };
         vec![
             self.case(check, "columns are found, of their types", typed),
-            self.case(check, "keys tell records apart", self.keys(&records)),
+            self.case(check, "keys tell records apart", self.keys(&slices)),
             self.case(check, "the description has every field", there),
         ]
     }
 
-    fn keys(&self, records: &[Value]) -> Tried {
+    /// Keys are unique within a slice, unless the manifest says more.
+    fn keys(&self, slices: &[Vec<Value>]) -> Tried {
         if self.stream.is_append_only() || self.stream.key().is_empty() {
             return Ok(());
         }
+        let is_wide = self.stage.contract(&self.stream.name).is_some_and(|contract| contract.key_is_stream_wide);
         let mut seen = std::collections::BTreeSet::new();
-        for record in records {
+        for (slice, record) in slices.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |one| (at, one))) {
+            let slice = if is_wide { 0 } else { slice };
             let parts = self.stream.key().iter().map(|name| {
                 let column = self.stream.columns().iter().find(|column| column.name == *name);
                 column.and_then(|column| Pointer::parse(&column.pointer).find(record)).cloned().unwrap_or_default()
@@ -54,7 +57,7 @@ impl Trial<'_> {
             if parts.iter().any(Value::is_null) {
                 return Err(miss("a key in every record", format!("a part of {:?} is null", self.stream.key())));
             }
-            if !seen.insert(Value::Array(parts.clone()).to_string()) {
+            if !seen.insert((slice, Value::Array(parts.clone()).to_string())) {
                 return Err(miss("another key for each record", format!("{} stands twice", Value::Array(parts))));
             }
         }
@@ -178,7 +181,7 @@ impl Trial<'_> {
 }
 
 /// Whether every record has a column, of its type.
-fn held(column: &Column, records: &[Value]) -> Tried {
+fn held<'a>(column: &Column, records: impl Iterator<Item = &'a Value>) -> Tried {
     let pointer = Pointer::parse(&column.pointer);
     for record in records {
         let found = pointer.find(record).filter(|value| !value.is_null());

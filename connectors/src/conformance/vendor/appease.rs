@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::place::place;
+use super::samples::matched_by;
 use crate::decoding::Pointer;
 use crate::expression::Scalar;
 use crate::refusal::{Condition, Evidence, Rules};
@@ -69,7 +70,7 @@ pub(in crate::conformance) fn answer_for(condition: &Condition) -> Option<crate:
     use crate::conformance::server::Reply;
     let statuses = [400, 422, 413, 403, 404, 429, 500, 504, 502, 503, 200, 409, 416];
     let mut texts = vec![String::new()];
-    texts.extend(patterns(condition).iter().map(|pattern| plain_text(pattern)));
+    texts.extend(patterns(condition).iter().filter_map(|pattern| matched_by(pattern, None)));
     let fields = condition.fields();
     let mut values = vec![Value::Null];
     values.extend(tested(condition));
@@ -106,15 +107,4 @@ fn patterns(condition: &Condition) -> Vec<String> {
         Condition::All(tests) | Condition::Any(tests) => tests.iter().flat_map(patterns).collect(),
         Condition::Not(_) | Condition::Status(_) | Condition::Header(_) | Condition::Expression(_) => Vec::new(),
     }
-}
-
-/// What a pattern without much in it matches: its own letters, of alternatives the first.
-fn plain_text(pattern: &str) -> String {
-    let first = pattern.trim_start_matches("(?i)").split('|').next().unwrap_or_default();
-    first
-        .replace("\\.", ".")
-        .replace(".*", " ")
-        .replace("\\s+", " ")
-        .replace("\\d+", "1")
-        .replace(['^', '$', '(', ')', '?', '\\'], "")
 }

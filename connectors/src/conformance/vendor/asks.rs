@@ -2,9 +2,10 @@
 //!
 //! A reading of a stream under many parents sends many requests, and each is held against all of these; so they are worked out once a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::route::{Names, known_names};
@@ -52,6 +53,8 @@ pub(super) struct Ask {
     pub(super) url: Option<String>,
     /// The path that its requests start with, where that is not the base URL's.
     pub(super) base: Option<String>,
+    /// Times of its records, from each of which on it may be asked for where the lower bound moves.
+    pub(super) times: Vec<DateTime<Utc>>,
     pub(super) bounds: OnceLock<Vec<Names>>,
     pub(super) computed: Computed,
 }
@@ -73,12 +76,23 @@ pub(super) fn asks(table: &Table) -> Vec<Ask> {
                 owners: owners.clone(),
                 scope: scope.clone(),
                 url,
+                times: times(table, owners),
                 bounds: OnceLock::new(),
                 computed: Computed::default(),
             });
         }
     }
     asks
+}
+
+/// Each time of these records once, where pages are turned by it.
+fn times(table: &Table, owners: &[usize]) -> Vec<DateTime<Utc>> {
+    if !matches!(table.stream.pagination, Pagination::AdvancingFrom(_)) {
+        return Vec::new();
+    }
+    let rows = super::lists::rows_of(table, owners).into_iter();
+    let times: BTreeSet<_> = rows.filter_map(|row| table.rows.get(row)?.at).collect();
+    times.into_iter().collect()
 }
 
 fn kinds(stream: &Arc<Stream>) -> Vec<Kind> {

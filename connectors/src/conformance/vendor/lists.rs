@@ -20,7 +20,7 @@ use crate::decoding::{BodyFacts, Pointer};
 use crate::expression::{Scalar, Scope};
 use crate::pagination::{Page, Pagination, Seen, Slot};
 use crate::stream::{RequestPlan, Stream};
-use crate::windowing::{Clockface, End, TimeFormat};
+use crate::windowing::{Clockface, End, TimeFormat, Wire};
 
 /// How the path of a next page's URL begins.
 pub(super) const NEXT: &str = "/hw-next/";
@@ -67,6 +67,17 @@ impl Bounds {
     fn shown(&self) -> String {
         format!("{:?}..{:?} after {} of {:?}", self.from, self.until, self.after, self.part)
     }
+}
+
+/// What a page is of.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    table: usize,
+    owners: &'a [usize],
+    stream: &'a Arc<Stream>,
+    bounds: &'a Bounds,
+    /// Records that match in all.
+    total: usize,
 }
 
 /// A request that was recognised.
@@ -244,7 +255,13 @@ impl State {
             instant.map(Some).ok_or_else(|| format!("`{text}` at `{slot}` is no instant as the manifest writes them"))
         };
         let from = instant(&request.from)?;
-        let mut until = request.until.as_ref().map_or(Ok(None), instant)?;
+        let shared = shared_bound(&found.stream);
+        let mut until = match (&request.until, shared) {
+            (None, _) => None,
+            (Some(slot), None) => instant(slot)?,
+            // Either it is the end of the window, or a page's own; then the list goes on from there down.
+            (Some(slot), Some(_)) => instant(slot).unwrap_or(None).filter(|until| self.is_asked_for(found, from, *until)),
+        };
         if let Some(length) = &request.length {
             let units = self.slot(&length.param, found, asked).and_then(|text| text.parse::<i64>().ok());
             let units = units.ok_or_else(|| format!("it has no length at `{}`", length.param))?;
@@ -267,6 +284,18 @@ impl State {
         })
     }
 
+    /// Whether a window ends and begins there, as its request says it.
+    fn is_asked_for(&self, found: &Found, from: Option<DateTime<Utc>>, until: DateTime<Utc>) -> bool {
+        let Some(window) = &found.stream.window else { return false };
+        let Ok(wire) = Wire::new(window, &found.scope, self.now) else { return false };
+        let written = |(begin, end): (DateTime<Utc>, DateTime<Utc>)| {
+            let clock = |at, side| window.sent_format.with_zone(&found.scope).ok().map(|clock| clock.write(at, side, self.now));
+            (clock(begin, End::From), clock(end, End::Until))
+        };
+        let asked = from.map(|from| written((from, until)));
+        self.world.ranges.iter().any(|range| wire.bounds(*range).map(written) == asked)
+    }
+
     fn list(&mut self, found: &Found, asked: &Asked, issued: Option<usize>) -> Result<(What, Reply), String> {
         if let Some(described) = self.described.as_ref().filter(|_| found.role == Role::List) {
             let wrong = described.violations(&found.stream.name, asked);
@@ -275,8 +304,9 @@ impl State {
             }
         }
         let is_alone = found.stream.pagination.is_alone() || found.role == Role::SessionPage;
+        let shared = shared_bound(&found.stream);
         let bounds = match issued.and_then(|issued| self.issued.get(issued)) {
-            Some(Issued::Page { bounds, .. }) if is_alone => bounds.clone(),
+            Some(Issued::Page { bounds, .. }) if is_alone || shared.is_some() => bounds.clone(),
             _ => {
                 let mut bounds = self.bounds(found, asked)?;
                 bounds.after = self.chain_place(found, asked)?;
@@ -286,7 +316,8 @@ impl State {
         let table = self.world.tables.get(found.table).cloned().ok_or("no such table")?;
         let list = matching(&table, &found.owners, &bounds);
         let size = self.size(found, asked);
-        let value = |slot: &Slot| self.slot(slot, found, asked);
+        let is_end = |slot: &Slot| shared == Some(slot) && issued.is_none() && bounds.until.is_some();
+        let value = |slot: &Slot| if is_end(slot) { None } else { self.slot(slot, found, asked) };
         let known = |text: &str| match self.issued.get(self.issued_in(text)?)? {
             Issued::Page { at, .. } => Some(*at),
             _ => None,
@@ -318,6 +349,11 @@ impl State {
         let Some(text) = text else { return Ok(0) };
         if let Some(Issued::Chain { at, .. }) = self.issued_in(&text).and_then(|issued| self.issued.get(issued)) {
             return Ok(*at);
+        }
+        // The very first listing may say in the token's own parameter where it starts, such as a time.
+        let first = chain.param.as_ref().and_then(|param| chain.first.as_ref()?.get(&param.to_string()));
+        if first.is_some_and(|first| first.text(&Scope::new()).is_ok_and(|first| first.as_ref() == Some(&text))) {
+            return Ok(0);
         }
         let table = self.world.tables.get(found.table).ok_or("no such table")?;
         let mut rows = rows_of(table, &found.owners);
@@ -388,26 +424,17 @@ impl State {
         if is_same {
             leaf.total = total.max(1) * 100;
         }
-        let next = if table_at == 0 && self.twist == Some(Twist::Circle) { leaf.next.map(|_| 0) } else { leaf.next };
-        // A session has a name on its last page, too, and what follows is empty.
-        let is_session = matches!(stream.pagination, Pagination::Scroll(_));
-        let next = next.or(is_session.then_some(end));
-        let (owned, bounds_next) = (owners.to_vec(), bounds.clone());
-        let token = next.map(|at| self.issue(Issued::Page { table: table_at, owners: owned, bounds: bounds_next, at }));
-        let origin =
-            if table_at == 0 && self.twist == Some(Twist::Elsewhere) { &self.foreign_origin } else { &self.origin };
-        let url = token.as_ref().map(|token| format!("{origin}{NEXT}{token}"));
-        let mut wants = wants(&stream.pagination, &leaf, token.as_deref(), url.as_deref());
-        wants.extend(cap.and_then(|cap| Some((cap.total.clone()?, Want::Count(total)))));
-        wants.extend(self.chain_wants(table_at, owners, stream, bounds, &leaf));
-        let page = known_page(&table, &leaf, &wants, cursor);
-        let mut says = Says::all(wants, &leaf, &page);
-        if let Some(problem) = says.problems.pop() {
-            return Err(problem);
+        if is_upwards(stream) {
+            leaf.rows = upwards(&list, from, end);
         }
-        if let Some(issued) = token.as_deref().and_then(|token| self.issued_in(token)) {
-            self.aliases.extend(says.aliases.drain(..).map(|alias| (alias, issued)));
+        let asked_for = Place { table: table_at, owners, stream, bounds, total };
+        let mut said = self.said(&asked_for, &table, &leaf, cursor.clone());
+        // Where nothing can say that a page is the last one, an empty one follows it.
+        if said.is_err() && leaf.next.is_none() && !leaf.rows.is_empty() {
+            leaf.next = Some(end);
+            said = self.said(&asked_for, &table, &leaf, cursor);
         }
+        let (says, url) = said?;
         let mut reply = self.written(table_at, &table, stream, &leaf, says)?;
         if let (Some(rel), Some(url)) = (link(&stream.pagination), &url) {
             reply = reply.header("Link", &format!("<{url}>; rel=\"{rel}\""));
@@ -418,6 +445,41 @@ impl State {
             What::Above
         };
         Ok((what, reply))
+    }
+
+    /// What an answer says beside the records of a page, and where the next page is.
+    fn said(
+        &mut self,
+        asked_for: &Place<'_>,
+        table: &Table,
+        leaf: &Leaf,
+        cursor: Option<String>,
+    ) -> Result<(Says, Option<String>), String> {
+        let Place { table: table_at, owners, stream, bounds, total } = *asked_for;
+        let next = if table_at == 0 && self.twist == Some(Twist::Circle) { leaf.next.map(|_| 0) } else { leaf.next };
+        // A session has a name on its last page, too, and what follows is empty.
+        let is_session = matches!(stream.pagination, Pagination::Scroll(_));
+        let next = next.or(is_session.then_some(leaf.at + leaf.rows.len()));
+        let (owned, bounds_next) = (owners.to_vec(), bounds.clone());
+        let token = next.map(|at| self.issue(Issued::Page { table: table_at, owners: owned, bounds: bounds_next, at }));
+        let origin =
+            if table_at == 0 && self.twist == Some(Twist::Elsewhere) { &self.foreign_origin } else { &self.origin };
+        let url = token.as_ref().map(|token| format!("{origin}{NEXT}{token}"));
+        let mut wants = wants(&stream.pagination, leaf, token.as_deref(), url.as_deref());
+        let cap = stream.window.as_ref().and_then(|window| window.cap.as_ref());
+        wants.extend(cap.and_then(|cap| Some((cap.total.clone()?, Want::Count(total)))));
+        wants.extend(self.chain_wants(table_at, owners, stream, bounds, leaf));
+        let page = known_page(table, leaf, &wants, cursor);
+        let mut says = Says::all(wants, leaf, &page);
+        if let Some(problem) = says.problems.pop() {
+            return Err(problem);
+        }
+        for (alias, token) in says.aliases.drain(..) {
+            if let Some(issued) = self.issued_in(&token) {
+                self.aliases.insert(alias, issued);
+            }
+        }
+        Ok((says, url))
     }
 
     /// What an answer says so that a chain goes on.
@@ -545,6 +607,24 @@ impl State {
         }
         Ok((What::Above, Reply::json(&body)))
     }
+}
+
+/// The parameter that says where a window ends, where it is the one that pages are turned by: the list goes down from its end.
+pub(super) fn shared_bound(stream: &Stream) -> Option<&Slot> {
+    let until = stream.window.as_ref()?.request.as_ref()?.until.as_ref()?;
+    stream.pagination.slots().contains(&until).then_some(until)
+}
+
+/// Whether a page holds the records right after a token and names the last of them first.
+fn is_upwards(stream: &Stream) -> bool {
+    let chain = stream.chain.as_ref().filter(|_| stream.pagination == Pagination::None);
+    chain.is_some_and(|chain| matches!(chain.next, Seen::FirstRecord(_)))
+}
+
+/// The page from the `from`-th record on, of a list whose last record is the first one.
+fn upwards(list: &[usize], from: usize, end: usize) -> Vec<usize> {
+    let (from, end) = (list.len().saturating_sub(end), list.len().saturating_sub(from));
+    list.get(from..end).unwrap_or_default().to_vec()
 }
 
 pub(super) fn rows_of(table: &Table, owners: &[usize]) -> Vec<usize> {

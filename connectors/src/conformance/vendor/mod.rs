@@ -13,6 +13,7 @@ mod paging;
 mod place;
 mod route;
 mod row;
+mod samples;
 mod world;
 
 pub(super) use appease::answer_for;
@@ -112,6 +113,8 @@ pub(super) struct State {
     pub(super) twist: Option<Twist>,
     /// Settings and secrets by name, as texts.
     pub(super) known: BTreeMap<String, String>,
+    /// The texts of secrets.
+    pub(super) secrets: Vec<String>,
     pub(super) auth: Auth,
     pub(super) scope: Scope,
     /// The path of the base URL.
@@ -154,6 +157,7 @@ impl State {
             script: None,
             twist: None,
             known: BTreeMap::new(),
+            secrets: Vec::new(),
             auth,
             scope: Scope::new(),
             base: String::new(),
@@ -234,6 +238,12 @@ impl State {
         }
     }
 
+    /// Whether a request proves who sends it.
+    fn is_proved(&self, asked: &Asked) -> bool {
+        let way = self.way_in();
+        !matches!(way, Auth::None | Auth::Tls(_)) && self.logins.lacks(&way, asked, &self.known).is_none()
+    }
+
     /// How requests of the stream that is read prove who sends them.
     fn way_in(&self) -> Auth {
         let own = self.world.target().and_then(|table| table.stream.auth.clone());
@@ -290,8 +300,9 @@ impl Answers for Elsewhere {
     fn answer(&self, asked: Asked) -> Reply {
         let mut state = self.vendor.state();
         let text = asked.haystack();
-        let secrets: Vec<String> = state.known.values().filter(|value| value.len() > 5).cloned().collect();
-        let carries = secrets.iter().any(|secret| text.contains(secret.as_str())) || text.contains("hw0a");
+        let carries = state.secrets.iter().any(|secret| text.contains(secret.as_str()))
+            || text.contains("hw0a")
+            || state.is_proved(&asked);
         if carries || !self.is_allowed {
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             wrong.push(format!("{} {}", asked.method, asked.path));

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::place::plain;
+use super::samples::holding;
 use super::world::Table;
 use crate::decoding::{BodyFacts, Pointer};
 use crate::pagination::Slot;
@@ -33,8 +34,8 @@ pub(super) struct Leaf {
 pub(super) struct Says {
     pub(super) fields: Vec<(Vec<String>, Value)>,
     pub(super) headers: Vec<(String, String)>,
-    /// Texts that ask for the next page although the vendor never said them.
-    pub(super) aliases: Vec<String>,
+    /// Texts that ask for what a token was issued for although the vendor never said them, with that token.
+    pub(super) aliases: Vec<(String, String)>,
     /// What could not be said.
     pub(super) problems: Vec<String>,
 }
@@ -156,12 +157,18 @@ pub(super) fn wants(pagination: &Pagination, leaf: &Leaf, token: Option<&str>, u
             say(&scroll.more, more);
         }
         Pagination::Cursor(cursor) => {
-            for send in cursor.send.iter().filter(|send| !send.value.is_of_record()) {
+            // A record that is there says itself what it says; only what is computed of it must be known.
+            let is_said = |seen: &Seen| !seen.is_of_record() || (seen.expression().is_some() && leaf.next.is_some());
+            for send in cursor.send.iter().filter(|send| is_said(&send.value)) {
                 say(&Some(send.value.clone()), owned(token));
             }
             say(&cursor.more, more);
         }
         Pagination::AdvancingFrom(advancing) => return self::wants(&advancing.pages, leaf, token, url),
+    }
+    // Where a flag says that nothing follows, nobody asks what else is computed.
+    if wants.iter().any(|(_, want)| matches!(want, Want::Flag(false))) {
+        wants.retain(|(seen, want)| seen.expression().is_none() || !matches!(want, Want::Token(None)));
     }
     wants
 }
@@ -208,7 +215,10 @@ impl Says {
     fn computed(&mut self, seen: &Seen, want: &Want, leaf: &Leaf, page: &Page) {
         let token = if let Want::Token(token) = want { token.clone() } else { None };
         let mut values = vec![Value::Null, json!(true), json!(false), json!("")];
-        values.extend(token.iter().map(|token| json!(token)));
+        if let Some(token) = &token {
+            values.push(json!(token));
+            values.extend(holding(seen.expression().unwrap_or_default(), token));
+        }
         let pages = leaf.total.div_ceil(leaf.size.max(1));
         let number = leaf.at / leaf.size.max(1);
         let (count, end) = (leaf.rows.len(), leaf.at + leaf.rows.len());
@@ -221,19 +231,28 @@ impl Says {
         // What another fact has said already stays.
         let free: Vec<&Pointer> =
             fields.iter().filter(|field| !self.fields.iter().any(|(path, _)| path == field.segments())).collect();
-        let tries = values.len().saturating_pow(u32::try_from(free.len()).unwrap_or(u32::MAX)).min(TRIES_MAX);
+        let is_free = |name: &&str| !self.headers.iter().any(|(known, _)| known == name);
+        let free_headers: Vec<&str> = seen.headers().into_iter().filter(is_free).collect();
+        let places = free.len() + free_headers.len();
+        let tries = values.len().saturating_pow(u32::try_from(places).unwrap_or(u32::MAX)).min(TRIES_MAX);
         for mut at in 0..tries {
-            let mut chosen = Vec::new();
-            for field in &free {
-                chosen.push(((*field).clone(), values.get(at % values.len()).cloned().unwrap_or_default()));
+            let mut value = || {
+                let value = values.get(at % values.len()).cloned().unwrap_or_default();
                 at /= values.len();
-            }
+                value
+            };
+            let chosen: Vec<(Pointer, Value)> = free.iter().map(|field| ((*field).clone(), value())).collect();
+            let named = free_headers.iter().map(|name| (*name, value()));
+            let named = named.filter_map(|(name, value)| Some((name.to_owned(), plain(&value)?)));
+            let headers: Vec<(String, String)> = self.headers.iter().cloned().chain(named).collect();
             let said = self.fields.iter().map(|(path, value)| (pointer_of(path), Some(value.clone())));
             let body = said.chain(chosen.iter().map(|(field, value)| (field.clone(), Some(value.clone())))).collect();
-            let page = Page { facts: BodyFacts { body, ..page.facts.clone() }, ..page.clone() };
+            let facts = BodyFacts { body, ..page.facts.clone() };
+            let page = Page { facts, headers: headers.clone(), ..page.clone() };
             if let Some(alias) = fits(seen, want, &page) {
-                self.aliases.extend(alias);
+                self.aliases.extend(alias.zip(token));
                 self.fields.extend(chosen.into_iter().map(|(field, value)| (field.segments().to_vec(), value)));
+                self.headers = headers;
                 return;
             }
         }
@@ -246,12 +265,12 @@ fn pointer_of(path: &[String]) -> Pointer {
     Pointer::parse(&escaped.collect::<String>())
 }
 
-/// How a fact comes out as wanted: with the texts that then ask for the next page.
-fn fits(seen: &Seen, want: &Want, page: &Page) -> Option<Vec<String>> {
+/// Whether a fact comes out as wanted, and the text that then asks for what follows.
+fn fits(seen: &Seen, want: &Want, page: &Page) -> Option<Option<String>> {
     match want {
-        Want::Flag(flag) => (page.flag(seen).ok()? == *flag).then(Vec::new),
-        Want::Count(count) => (page.tell(seen).ok()? == *count as u64).then(Vec::new),
-        Want::Token(None) => page.token(seen).ok()?.is_none().then(Vec::new),
-        Want::Token(Some(_)) => page.token(seen).ok()?.map(|text| vec![text]),
+        Want::Flag(flag) => (page.flag(seen).ok()? == *flag).then_some(None),
+        Want::Count(count) => (page.tell(seen).ok()? == *count as u64).then_some(None),
+        Want::Token(None) => page.token(seen).ok()?.is_none().then_some(None),
+        Want::Token(Some(_)) => page.token(seen).ok()?.map(Some),
     }
 }

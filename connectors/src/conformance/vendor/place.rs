@@ -39,6 +39,16 @@ pub(in crate::conformance) fn remove(whole: &mut Value, path: &[String]) -> bool
     }
 }
 
+/// Takes the objects above a path away that hold nothing any more.
+pub(in crate::conformance) fn prune(whole: &mut Value, path: &[String]) {
+    let Some((_, above)) = path.split_last().filter(|(_, above)| !above.is_empty()) else { return };
+    let holder = above.iter().try_fold(&*whole, |at, name| at.get(name));
+    let is_empty = holder.and_then(Value::as_object).is_some_and(Map::is_empty);
+    if is_empty && remove(whole, above) {
+        prune(whole, above);
+    }
+}
+
 /// A value as one text whatever the order of its fields.
 pub(in crate::conformance) fn canonical(value: &Value) -> String {
     match value {

@@ -193,8 +193,12 @@ impl Candidate<'_> {
         let Some(window) = &self.ask.kind.stream.window else { return vec![Names::new()] };
         let Ok(wire) = Wire::new(window, self.scope, DateTime::<Utc>::UNIX_EPOCH) else { return vec![Names::new()] };
         let mut all = vec![Names::new()];
-        for range in self.ranges {
-            let Some((from, until)) = wire.bounds(*range) else { continue };
+        let whole = self.ranges.iter().filter_map(|range| wire.bounds(*range));
+        let later = self.ranges.iter().flat_map(|range| {
+            let within = self.ask.times.iter().filter(|at| range.contains(**at));
+            within.filter_map(|at| wire.bounds_from(*at, *range))
+        });
+        for (from, until) in whole.chain(later) {
             let rfc3339 = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string();
             let mut names = Names::from([("from".to_owned(), rfc3339(from)), ("until".to_owned(), rfc3339(until))]);
             for (slot, value) in wire.values((from, until)) {

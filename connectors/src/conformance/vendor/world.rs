@@ -16,15 +16,16 @@ use serde_json::Value;
 
 use super::asks::{Ask, asks};
 use super::body::{Written, write};
-use super::place::{canonical, place, remove};
+use super::lists::shared_bound;
+use super::place::{canonical, place, prune, remove};
 use super::row::{RowMaker, choices, cursor_fields, words};
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
-use crate::expression::Scope;
-use crate::pagination::{Pagination, Seen};
+use crate::expression::{Scalar, Scope};
+use crate::pagination::{Pagination, Seen, Slot};
 use crate::parents::{Fields, GIVEN, Given, ParentManifest, ParentRange, fields_of, scope_with};
 use crate::source::Source;
-use crate::stream::Stream;
-use crate::windowing::Feed;
+use crate::stream::{Stream, WindowPlan};
+use crate::windowing::{Feed, Wire};
 
 /// Records of a parent under one of its own owners.
 const PARENTS: usize = 3;
@@ -216,15 +217,50 @@ impl World {
             let rows: Vec<&Row> = rows.filter(is_in).collect();
             // A body that is one record holds no more.
             let is_single = is_single(&table.stream);
-            let pages: Vec<&[&Row]> = if is_single { rows.chunks(1).collect() } else { vec![&rows[..]] };
-            for page in pages.into_iter().filter(|page| !page.is_empty()) {
-                for text in decoded(source, &table.stream, owner, page)? {
-                    *tally.entry(shown(&table.stream, &text)).or_default() += 1;
+            for (owner, rows) in self.asked_apart(&table.stream, owner, rows) {
+                let pages: Vec<&[&Row]> = if is_single { rows.chunks(1).collect() } else { vec![&rows[..]] };
+                for page in pages.into_iter().filter(|page| !page.is_empty()) {
+                    for text in decoded(source, &table.stream, &owner, page)? {
+                        *tally.entry(shown(&table.stream, &text)).or_default() += 1;
+                    }
                 }
             }
         }
         Ok(tally)
     }
+}
+
+impl World {
+    /// Records by the requests that ask for them, where what a request says of its window stands in them.
+    fn asked_apart<'a>(&self, stream: &Stream, owner: &Owner, rows: Vec<&'a Row>) -> Vec<(Owner, Vec<&'a Row>)> {
+        let window = stream.window.as_ref().filter(|window| says_window(stream, window));
+        let wire = window.and_then(|window| Wire::new(window, &owner.scope, DateTime::UNIX_EPOCH).ok());
+        let Some(wire) = wire else { return vec![(owner.clone(), rows)] };
+        let mut apart: BTreeMap<DateTime<Utc>, (Owner, Vec<&Row>)> = BTreeMap::new();
+        for row in rows {
+            let range = self.ranges.iter().find(|range| row.at.is_some_and(|at| range.contains(at)));
+            let Some(bounds) = range.and_then(|range| wire.bounds(*range)) else { continue };
+            let named = || {
+                let mut owner = owner.clone();
+                let values = wire.values(bounds).into_iter();
+                owner.scope.extend(values.filter_map(|(slot, value)| match slot {
+                    Slot::Name(name) => Some((name, Scalar::from_json(&value))),
+                    _ => None,
+                }));
+                (owner, Vec::new())
+            };
+            apart.entry(bounds.0).or_insert_with(named).1.push(row);
+        }
+        apart.into_values().collect()
+    }
+}
+
+/// Whether records take a bound of the window from their request.
+fn says_window(stream: &Stream, window: &WindowPlan) -> bool {
+    let Some(shape) = &stream.shape else { return false };
+    let slots = window.request.iter().flat_map(|request| request.slots());
+    let names = slots.filter_map(|slot| if let Slot::Name(name) = slot { Some(name.as_str()) } else { None });
+    names.into_iter().any(|name| shape.given().contains(&name))
 }
 
 /// Whether a body of the stream is one record.
@@ -245,6 +281,7 @@ pub(in crate::conformance) fn shown(stream: &Stream, text: &[u8]) -> String {
         });
         for pointer in told {
             remove(&mut value, pointer.segments());
+            prune(&mut value, pointer.segments());
         }
     }
     canonical(&value)
@@ -395,6 +432,7 @@ impl Table {
             (Some(_), _) => rows.sort_by_key(number),
             (None, Some(Feed::NewestFirst)) => rows.sort_by_key(|row| std::cmp::Reverse((at(row), number(row)))),
             (None, Some(Feed::OldestFirst)) => rows.sort_by_key(|row| (at(row), number(row))),
+            _ if shared_bound(&self.stream).is_some() => rows.sort_by_key(|row| std::cmp::Reverse((at(row), number(row)))),
             _ if by_time => rows.sort_by_key(|row| (at(row), number(row))),
             // No order that nobody promised.
             _ => rows.sort_by_key(|row| number(row).wrapping_mul(2_654_435_761) % 1_021),
