@@ -51,6 +51,11 @@ streams:
     path: /shops/{shop}/visits
     kind: snapshot
     slices: { parent: { stream: shops, fields: { shop: id } }, as: shop }
+  profile:
+    title: profile
+    path: /profile
+    records: { each: { at: '' } }
+    kind: snapshot
   notes:
     title: notes
     path: /notes
@@ -94,7 +99,7 @@ fn has_failed(cases: &[Case]) -> bool {
 
 #[tokio::test]
 async fn the_manifest_that_the_vendor_is_made_of_passes() {
-    for stream in ["orders", "items", "changes", "shops", "visits", "notes"] {
+    for stream in ["orders", "items", "changes", "shops", "visits", "profile", "notes"] {
         assert_eq!(failing(&cast("", ""), stream).await, [], "{stream}");
     }
 }
@@ -159,7 +164,11 @@ async fn whoever_is_taken_in_by_a_hostile_vendor_is_caught() {
     let mut gullible = cast("", "");
     gullible.is_gullible = true;
     let shrugs = cast("  errors: [{ when: { status: 503 }, then: accept }]\n  limits: [{", "  limits: [{");
+    let lenient = cast("records: { found: /data }", "records: /data");
+    let blind = cast("records: { found: '' }", "records: { each: { at: '' } }");
     for (cast, stream, case) in [
+        (&lenient, "shops", "an answer without its list is no data"),
+        (&blind, "profile", "an answer without its list is no data"),
         (&gives_up, "items", "a failure that passes is not seen"),
         (&shrugs, "notes", "a failure that stays is named"),
         (&gullible, "shops", "a next page elsewhere is refused"),

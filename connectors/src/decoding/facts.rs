@@ -55,9 +55,9 @@ impl PageFacts {
         self
     }
 
-    /// Whether anything is to be gathered of records.
-    pub(crate) fn are_of_records(&self) -> bool {
-        !self.first.is_empty() || !self.last.is_empty()
+    /// What is to be gathered of the first and last record.
+    pub(crate) fn record_fields(&self) -> impl Iterator<Item = &Pointer> {
+        self.first.iter().chain(&self.last)
     }
 
     /// Whether a body that is one record is known by its fields.

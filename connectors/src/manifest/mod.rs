@@ -26,7 +26,7 @@ pub use settings::{
     QUOTA_SHARE, STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings,
 };
 pub use stream::{
-    ChainManifest, ChainStart, CountedSpan, DeletesManifest, Erratum, FlagManifest, ForEachManifest, Instant,
+    ChainManifest, ChainStart, CountedSpan, DeletesManifest, Droppable, Erratum, FlagManifest, ForEachManifest, Instant,
     KeyListManifest, KeyScope, LengthManifest, LengthSettings, PageSize, ParameterManifest, ResultCap, StreamManifest,
     WindowManifest, WindowRequest,
 };

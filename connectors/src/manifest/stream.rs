@@ -41,6 +41,8 @@ pub struct StreamManifest {
     pub title: Option<String>,
     /// The page that describes it.
     pub docs: Option<String>,
+    /// Keys of `defaults` that are not this stream's.
+    pub without: Option<Vec<Droppable>>,
     /// The template of the connector that this stream fills in (project files only).
     pub template: Option<String>,
     /// Values for the template's parameters (project files only).
@@ -173,11 +175,68 @@ pub struct Erratum {
     pub source: String,
 }
 
+/// A key of `defaults` that a stream can go without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Droppable {
+    /// `body`.
+    Body,
+    /// `end`.
+    End,
+    /// `errors`.
+    Errors,
+    /// `headers`.
+    Headers,
+    /// `key`, for a stream whose rows have none.
+    Key,
+    /// `page_size`.
+    PageSize,
+    /// `pagination`.
+    Pagination,
+    /// `params`.
+    Params,
+    /// `parent`.
+    Parent,
+    /// `shape`.
+    Shape,
+    /// `slices`.
+    Slices,
+    /// `start`.
+    Start,
+    /// `window`.
+    Window,
+}
+
 impl StreamManifest {
+    /// The same without one of its keys.
+    fn without(mut self, key: Droppable) -> Self {
+        match key {
+            Droppable::Body => self.body = None,
+            Droppable::End => self.end = None,
+            Droppable::Errors => self.errors = None,
+            Droppable::Headers => self.headers = None,
+            Droppable::Key => self.key = None,
+            Droppable::PageSize => self.page_size = None,
+            Droppable::Pagination => self.pagination = None,
+            Droppable::Params => self.params = None,
+            Droppable::Parent => self.parent = None,
+            Droppable::Shape => self.shape = None,
+            Droppable::Slices => self.slices = None,
+            Droppable::Start => self.start = None,
+            Droppable::Window => self.window = None,
+        }
+        self
+    }
+
     /// This stream with every absent key taken from `base`; of `window` each key by itself, of `with` each parameter.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
+        let base = self.without.iter().flatten().fold(base, |base, key| base.without(*key));
         Self {
+            without: match (self.without, base.without) {
+                (Some(own), Some(below)) => Some([own, below].concat()),
+                (own, below) => own.or(below),
+            },
             title: self.title.or(base.title),
             docs: self.docs.or(base.docs),
             template: self.template.or(base.template),

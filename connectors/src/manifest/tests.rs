@@ -85,3 +85,40 @@ fn the_schema_names_every_key() {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
     }
 }
+
+#[test]
+fn a_stream_goes_without_the_defaults_that_it_names() {
+    let text = "
+manifest: 1
+connector: shop
+title: Shop
+docs: none
+http: { base_url: https://shop.example.com, auth: none, limits: not_published }
+settings: { shops: { type: list, help: h } }
+defaults:
+  records: /data
+  key: [id]
+  kind: snapshot
+  deletes: none
+  slices: { setting: shops, as: shop }
+  params: { shop: '{shop}' }
+  page_size: { param: limit, value: 100, source: s }
+  pagination: { offset: { param: skip } }
+  columns: { id: { type: int64 }, name: { type: string } }
+streams:
+  orders: { title: t, path: /orders }
+  regions: { title: t, path: /regions, without: [slices, params, page_size, pagination] }
+  lines: { title: t, path: /lines, without: [key], append_only: true }
+";
+    let connector = Connector::parse(text, "shop.yaml").unwrap_or_else(|error| panic!("{error}"));
+    let streams = connector.complete(&std::collections::BTreeMap::new()).unwrap();
+    let facts = |name: &str| {
+        let stream = streams.iter().find(|stream| stream.name == name).unwrap();
+        let size = stream.request.page_size.is_some();
+        (stream.slices.is_some(), stream.request.params.is_empty(), size, stream.key().to_vec())
+    };
+    assert_eq!(facts("orders"), (true, false, true, vec!["id".to_owned()]));
+    assert_eq!(facts("regions"), (false, true, false, vec!["id".to_owned()]));
+    assert_eq!(facts("lines"), (true, false, true, Vec::new()));
+    assert!(Connector::parse(&text.replace("without: [key]", "without: [path]"), "shop.yaml").is_err());
+}

@@ -207,6 +207,15 @@ impl Seen {
         }
     }
 
+    /// Whether the first record says it.
+    pub(crate) fn is_of_first_record(&self) -> bool {
+        match self {
+            Self::FirstRecord(_) => true,
+            Self::Computed(expression) => !expression.first.is_empty() && expression.last.is_empty(),
+            Self::Body(_) | Self::Header(_) | Self::LastRecord(_) => false,
+        }
+    }
+
     /// What the page says; `None` when it says nothing, or null.
     ///
     /// # Errors

@@ -30,8 +30,7 @@ pub(super) fn follow(
     begun: Option<&str>,
 ) -> Result<(Next, Option<String>), PaginationError> {
     let is_of_record = chain.next.is_of_record();
-    // Newest first over pages of its own, the list names its highest id on the first page; page by page upwards, each page does.
-    let is_settled = page.number > 0 && *pagination != Pagination::None && matches!(chain.next, Seen::FirstRecord(_));
+    let is_settled = page.number > 0 && matches!(chain.next, Seen::FirstRecord(_));
     let found = if is_settled { None } else { page.token(&chain.next)? };
     let before = known.or(begun.filter(|_| is_of_record));
     if let (true, Some(found), Some(before)) = (is_of_record, &found, before)

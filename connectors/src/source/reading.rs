@@ -140,7 +140,11 @@ impl Reader {
             let page = match self.read_page(scope, &mut pass, range).await? {
                 Outcome::Page(page) => page,
                 Outcome::Capped { total, cap } => return Ok(Some(PaginationError::Capped { total, cap }.into())),
-                Outcome::Full { records } => return self.too_large(PaginationError::CapReached { records }.into()),
+                Outcome::Full { records } => {
+                    let full = PaginationError::CapReached { records }.into();
+                    // What was passed on of other ranges does not come again.
+                    return if pass.read == 0 { Ok(Some(full)) } else { self.too_large(full) };
+                }
                 Outcome::Ruled(Ruled::Restart) => {
                     self.forget_token();
                     pass = self.restart(&mut restarts, scope, range).await?;

@@ -12,6 +12,10 @@ use crate::windowing::read_instant;
 
 /// How a day without a time is written.
 const DAY: &str = "%Y-%m-%d";
+/// Numbers from here on are times: of 2001 in seconds.
+const SECONDS_MIN: f64 = 1e9;
+/// Numbers from here on are milliseconds: as seconds they would be of the year 5138.
+const MILLIS_MIN: f64 = 1e11;
 
 /// What is known of the records.
 enum Records<'a> {
@@ -29,7 +33,11 @@ pub(super) fn judge(operation: &Operation<'_>, facts: &StreamFacts) -> Vec<FactR
     let mut reports = vec![finding.of(FactKind::Records, records_name)];
     for name in &facts.key {
         let column = facts.columns.iter().find(|fact| fact.column.name == *name);
-        reports.push(field(&records, column.and_then(|fact| fact.pointer.as_ref())).of(FactKind::Key, name.clone()));
+        let finding = match column {
+            Some(fact) => typed(&records, fact, |types, _| tells_apart(types, facts.key.len() == 1)),
+            None => field(&records, None),
+        };
+        reports.push(finding.of(FactKind::Key, name.clone()));
     }
     if let Some((name, format)) = &facts.cursor {
         let column = facts.columns.iter().find(|fact| fact.column.name == *name);
@@ -182,6 +190,15 @@ fn typed(
     }
 }
 
+/// Whether values of these types can tell records apart, alone or with others.
+fn tells_apart(types: &Types, is_alone: bool) -> Result<(), (Verdict, String)> {
+    let is_plain = ["string", "integer", "number"].iter().any(|kind| types.has(kind));
+    if types.is_known() && !is_plain && (is_alone || !types.has("boolean")) {
+        return Err((Verdict::Contradicted, format!("it is {}, which tells no records apart", described(types))));
+    }
+    Ok(())
+}
+
 /// Whether values of these types fit a column; else the verdict and why.
 pub(super) fn fits(column: &Column, types: &Types, example: Option<&Value>) -> Result<(), (Verdict, String)> {
     if types.is_nullable && !column.nullable {
@@ -239,7 +256,7 @@ fn instant(format: &TimestampFormat, types: &Types, example: Option<&Value>) -> 
     let is_dated = types.formats.iter().any(|known| known == "date-time" || known == "date");
     match format {
         TimestampFormat::UnixSeconds | TimestampFormat::UnixMillis => match (is_number, is_text) {
-            (true, _) => Ok(()),
+            (true, _) => counted(format, types),
             (false, true) if !is_dated => {
                 Err((Verdict::NotCovered, "it is a text; that it holds a number is not said".to_owned()))
             }
@@ -249,6 +266,20 @@ fn instant(format: &TimestampFormat, types: &Types, example: Option<&Value>) -> 
         TimestampFormat::Rfc3339 => written(format, types, "date-time", "date"),
         TimestampFormat::Pattern { pattern, .. } if pattern == DAY => written(format, types, "date", "date-time"),
         TimestampFormat::Pattern { .. } => written(format, types, "", ""),
+    }
+}
+
+/// Whether a number counts what `format` says, by the schema's format or by an example.
+fn counted(format: &TimestampFormat, types: &Types) -> Result<(), (Verdict, String)> {
+    let says = |words: &[&str]| types.formats.iter().any(|known| words.iter().any(|word| known.contains(word)));
+    let examples: Vec<f64> = types.examples.iter().filter_map(Value::as_f64).filter(|number| *number > SECONDS_MIN).collect();
+    let is_millis = says(&["milli"]) || examples.iter().any(|number| *number >= MILLIS_MIN);
+    let is_seconds = !is_millis && (says(&["unix", "epoch", "timestamp", "seconds"]) || !examples.is_empty());
+    match (format, is_millis, is_seconds) {
+        (TimestampFormat::UnixMillis, true, _) | (TimestampFormat::UnixSeconds, _, true) => Ok(()),
+        (TimestampFormat::UnixMillis, _, true) => Err((Verdict::Contradicted, "it counts seconds".to_owned())),
+        (_, true, _) => Err((Verdict::Contradicted, "it counts milliseconds".to_owned())),
+        _ => Err((Verdict::NotCovered, "it is a number; what it counts is not said".to_owned())),
     }
 }
 
@@ -300,7 +331,7 @@ fn format_name(format: &TimestampFormat) -> &str {
 
 fn read_name(read: &Read) -> String {
     match read {
-        Read::Body(pointer) | Read::Flag(pointer) => pointer.to_string(),
+        Read::Body(pointer) | Read::Flag(pointer) | Read::Count(pointer) | Read::Token(pointer) => pointer.to_string(),
         Read::Record(pointer) => format!("record {pointer}"),
         Read::Header(name) => format!("header {name}"),
     }
@@ -317,15 +348,20 @@ fn paging(operation: &Operation<'_>, answer: Option<&Answer<'_>>, records: &Reco
                 None => Finding::unsaid("the answer does not list this header").at(operation.node().place()),
             }
         }
-        (Read::Body(pointer) | Read::Flag(pointer), Some(answer)) => match &answer.schema {
+        (Read::Body(pointer) | Read::Flag(pointer) | Read::Count(pointer) | Read::Token(pointer), Some(answer)) => match &answer.schema {
             None => Finding::unsaid("the answer has no schema"),
             Some(schema) => match reach(vec![schema.clone()], pointer.segments()) {
                 Reached::At(nodes) => {
                     let place = nodes.first().map_or_else(|| schema.place(), Node::place);
                     let kinds = types(&nodes);
-                    let is_flag = matches!(read, Read::Flag(_));
-                    if is_flag && kinds.is_known() && !kinds.has("boolean") {
-                        Finding::contradicted(place, format!("it is {}, not boolean", described(&kinds)))
+                    let (wanted, good): (&str, &[&str]) = match read {
+                        Read::Flag(_) => ("boolean", &["boolean"]),
+                        Read::Count(_) => ("a number", &["integer", "number", "string"]),
+                        Read::Token(_) => ("a text or a number", &["string", "integer", "number"]),
+                        _ => ("", &[]),
+                    };
+                    if !good.is_empty() && kinds.is_known() && !good.iter().any(|kind| kinds.has(kind)) {
+                        Finding::contradicted(place, format!("it is {}, not {wanted}", described(&kinds)))
                     } else {
                         Finding::found(place)
                     }

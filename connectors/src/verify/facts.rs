@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use headwater_contract::{Column, TimestampFormat};
 use serde_json::Value;
 
+use super::meaning::Side;
 use super::report::FactKind;
 use crate::connector::Connector;
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
@@ -35,6 +36,8 @@ pub(crate) struct Sent {
     pub(crate) value: Option<Value>,
     /// How an instant is written, for a window's bounds.
     pub(crate) format: Option<TimestampFormat>,
+    /// Which of a window's bounds it carries.
+    pub(crate) side: Option<Side>,
 }
 
 /// Something that pagination reads from an answer.
@@ -44,6 +47,10 @@ pub(crate) enum Read {
     Body(Pointer),
     /// A boolean of the body.
     Flag(Pointer),
+    /// A number of the body.
+    Count(Pointer),
+    /// A text or number of the body that asks for the next page.
+    Token(Pointer),
     /// A field of each record.
     Record(Pointer),
     /// A header.
@@ -236,7 +243,7 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
     let field = stream.window.as_ref().map(|window| window.policy.field.clone()).unwrap_or_default();
     let name_of = |text: &str| text.replace("{field}", &field);
     let mut add = |kind, name: &str, way, value: Option<Value>, format| {
-        all.push(Sent { kind, name: name.to_owned(), way, value, format });
+        all.push(Sent { kind, name: name.to_owned(), way, value, format, side: None });
     };
     if let Some((window, request)) = stream.window.as_ref().and_then(|window| Some((window, window.request.as_ref()?)))
     {
@@ -283,6 +290,16 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
             add(FactKind::Header, name, Way::Header, value.value(&Scope::new()).ok(), None);
         }
     }
+    let request = stream.window.as_ref().and_then(|window| window.request.as_ref());
+    let sides = request.into_iter().flat_map(|request| {
+        std::iter::once((&request.from, Side::From)).chain(request.until.as_ref().map(|until| (until, Side::Until)))
+    });
+    for (slot, side) in sides {
+        let known = slot_way(slot, &name_of);
+        let bounds = all.iter_mut().filter(|sent| sent.kind == FactKind::Window);
+        let its_own = bounds.filter(|sent| known.as_ref().is_some_and(|(name, way)| (name, way) == (&sent.name, &sent.way)));
+        its_own.for_each(|sent| sent.side = Some(side));
+    }
     // A bound that stands in the body's text too is one fact, not two.
     let mut kept: Vec<Sent> = Vec::new();
     for one in all {
@@ -309,7 +326,7 @@ fn slot_way(slot: &Slot, name_of: &dyn Fn(&str) -> String) -> Option<(String, Wa
 
 /// What a pagination reads from an answer.
 fn paging_reads(pagination: &Pagination) -> Vec<Read> {
-    let told = |seen: &Option<Seen>| seen.iter().flat_map(seen_reads).collect::<Vec<_>>();
+    let told = |seen: &Option<Seen>| seen.iter().flat_map(count_reads).collect::<Vec<_>>();
     let flag = |seen: &Option<Seen>| seen.iter().flat_map(flag_reads).collect::<Vec<_>>();
     match pagination {
         Pagination::None => Vec::new(),
@@ -321,8 +338,8 @@ fn paging_reads(pagination: &Pagination) -> Vec<Read> {
         }
         Pagination::Offset(strategy) => [told(&strategy.count), told(&strategy.total), flag(&strategy.more)].concat(),
         Pagination::NextLink(_) => vec![Read::Header("Link".to_owned())],
-        Pagination::NextUrl(strategy) => [seen_reads(&strategy.url), flag(&strategy.more)].concat(),
-        Pagination::BodyToken(strategy) => [seen_reads(&strategy.token), flag(&strategy.more)].concat(),
+        Pagination::NextUrl(strategy) => [token_reads(&strategy.url), flag(&strategy.more)].concat(),
+        Pagination::BodyToken(strategy) => [token_reads(&strategy.token), flag(&strategy.more)].concat(),
         Pagination::Cursor(strategy) => {
             let values = strategy.send.iter().flat_map(|send| seen_reads(&send.value)).collect();
             [values, flag(&strategy.more)].concat()
@@ -344,14 +361,22 @@ fn flag_reads(seen: &Seen) -> Vec<Read> {
     if let Seen::Body(pointer) = seen { vec![Read::Flag(pointer.clone())] } else { seen_reads(seen) }
 }
 
+fn count_reads(seen: &Seen) -> Vec<Read> {
+    if let Seen::Body(pointer) = seen { vec![Read::Count(pointer.clone())] } else { seen_reads(seen) }
+}
+
+fn token_reads(seen: &Seen) -> Vec<Read> {
+    if let Seen::Body(pointer) = seen { vec![Read::Token(pointer.clone())] } else { seen_reads(seen) }
+}
+
 fn read(stream: &Stream) -> Vec<Read> {
     let mut all = paging_reads(&stream.pagination);
     if let Some(chain) = &stream.chain {
-        all.extend(seen_reads(&chain.next));
+        all.extend(token_reads(&chain.next));
         all.extend(chain.more.iter().flat_map(flag_reads));
     }
     let total = stream.window.as_ref().and_then(|window| window.cap.as_ref()?.total.as_ref());
-    all.extend(total.into_iter().flat_map(seen_reads));
+    all.extend(total.into_iter().flat_map(count_reads));
     all
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod facts;
 mod live;
+mod meaning;
 mod path;
 mod report;
 mod request;
@@ -90,10 +91,36 @@ fn judge(facts: &StreamFacts, found: &PathMatch<'_>, description: &Description) 
         reports.extend(answer::unsaid(facts, reason));
         return report(facts, Some((found, None)), reports, &description.provenance);
     };
-    reports.push(Finding::found(operation.node().place()).of(FactKind::Method, facts.method));
-    reports.extend(request::judge(operation, &facts.sent));
-    reports.extend(answer::judge(operation, facts));
+    let judged = judge_operation(operation, facts);
+    let better = operations.iter().filter(|other| other.method != facts.method).find(|other| {
+        is_rather(&judged, &judge_operation(other, facts))
+    });
+    let method = match better {
+        Some(other) => Finding::contradicted(
+            operation.node().place(),
+            format!("what is sent and read belongs to {}, which the path has too", other.method),
+        ),
+        None => Finding::found(operation.node().place()),
+    };
+    reports.push(method.of(FactKind::Method, facts.method));
+    reports.extend(judged);
     report(facts, Some((found, Some(operation))), reports, &description.provenance)
+}
+
+/// Judges what is sent and read by one operation.
+fn judge_operation(operation: &Operation<'_>, facts: &StreamFacts) -> Vec<FactReport> {
+    let mut reports = request::judge(operation, &facts.sent);
+    reports.extend(answer::judge(operation, facts));
+    reports
+}
+
+/// Whether another method of the path has all that this one has and more, and refutes nothing.
+fn is_rather(ours: &[FactReport], other: &[FactReport]) -> bool {
+    let found = |all: &[FactReport]| all.iter().map(|fact| fact.verdict == Verdict::Found).collect::<Vec<_>>();
+    let (ours, theirs) = (found(ours), found(other));
+    let has_more = ours.iter().zip(&theirs).any(|(ours, theirs)| !ours && *theirs);
+    let has_all = ours.iter().zip(&theirs).all(|(ours, theirs)| !ours || *theirs);
+    has_more && has_all && !other.iter().any(|fact| fact.verdict == Verdict::Contradicted)
 }
 
 /// A template covers the path; where it lists its words, ours must be among them.
@@ -153,6 +180,8 @@ fn report(
 mod corpus;
 #[cfg(test)]
 pub(crate) use corpus::specs as specs_of_tests;
+#[cfg(test)]
+mod seeds;
 #[cfg(test)]
 mod tests;
 

@@ -4,9 +4,10 @@ use headwater_contract::TimestampFormat;
 use serde_json::Value;
 
 use super::facts::{Sent, Way};
+use super::meaning::{Paged, Side, is_counted_down, paged, side};
 use super::report::{FactKind, FactReport, Verdict};
 use crate::decoding::Pointer;
-use crate::description::{Location, Node, Operation, Parameter, Reached, Types, reach, types};
+use crate::description::{Location, Node, Operation, Parameter, Reached, Types, names_of, reach, types};
 
 /// A verdict with its place and reason, before it has a name.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +41,9 @@ impl Finding {
 }
 
 /// Judges every name that the request sends.
-pub(super) fn judge(operation: &Operation<'_>, sent: &[Sent]) -> Vec<FactReport> {
+pub(super) fn judge(operation: &Operation<'_>, all: &[Sent]) -> Vec<FactReport> {
     let declared = operation.parameters();
-    sent.iter()
+    all.iter()
         .map(|sent| {
             let finding = match &sent.way {
                 Way::Query => in_query(operation, &declared, sent),
@@ -50,9 +51,41 @@ pub(super) fn judge(operation: &Operation<'_>, sent: &[Sent]) -> Vec<FactReport>
                 Way::Form => in_form(operation, &declared, sent),
                 Way::Body(pointer) => in_body(operation, &declared, sent, pointer),
             };
+            let finding = match meant_otherwise(operation, &declared, sent, all) {
+                Some(reason) if finding.verdict == Verdict::Found => Finding { verdict: Verdict::Contradicted, reason, ..finding },
+                _ => finding,
+            };
             finding.of(sent.kind, sent.name.clone())
         })
         .collect()
+}
+
+/// Why a parameter is for something else than it is used for, where its name and the others' say so.
+fn meant_otherwise(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: &Sent, all: &[Sent]) -> Option<String> {
+    let wanted = match sent.kind {
+        FactKind::PageSize => Paged::Size,
+        FactKind::Paging => Paged::Place,
+        FactKind::Window => {
+            let wanted = sent.side?;
+            let said = |one: &Sent| side(&one.name);
+            let other = all.iter().find(|one| one.side.is_some_and(|side| side != wanted))?;
+            let (from, until) = if wanted == Side::From { (sent, other) } else { (other, sent) };
+            let is_swapped = said(from) == Some(Side::Until) && said(until) == Some(Side::From)
+                || is_counted_down(&from.name, &until.name);
+            return is_swapped.then(|| format!("by their names `{}` and `{}` are the other way round", sent.name, other.name));
+        }
+        _ => return None,
+    };
+    let means_other = paged(&sent.name).is_some_and(|meant| meant != wanted);
+    if !means_other {
+        return None;
+    }
+    let in_query = declared.iter().filter(|one| one.location == Location::Query).map(|one| one.name.to_owned());
+    let bodies: Vec<Node<'_>> = operation.request_bodies().into_iter().map(|body| body.schema).collect();
+    let in_body = names_of(&bodies).into_iter().map(|(name, _)| name);
+    let better = in_query.chain(in_body).find(|name| paged(name) == Some(wanted))?;
+    let what = if wanted == Paged::Size { "a place in the list" } else { "a size of pages" };
+    Some(format!("by its name it is {what}, and `{better}` is what is looked for"))
 }
 
 fn in_query(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: &Sent) -> Finding {
@@ -221,6 +254,10 @@ fn misfit(value: &Value, takes: &Types) -> Option<String> {
     }
     let number: Option<f64> = text.parse().ok();
     let wants_number = (takes.has("integer") || takes.has("number")) && takes.kinds.len() == 1;
+    let wants_flag = takes.kinds == ["boolean"];
+    if wants_flag && !["true", "false", "1", "0"].contains(&text.to_ascii_lowercase().as_str()) {
+        return Some(format!("it takes true or false, not `{text}`"));
+    }
     match (number, takes.range) {
         (None, _) if wants_number => Some(format!("it takes a number, not `{text}`")),
         (Some(number), (_, Some(most))) if number > most => Some(format!("it takes at most {most}, not {text}")),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ROWS, Trial, Tried, miss, skipped};
 use crate::conformance::report::{Case, Check};
-use crate::conformance::vendor::{PAGE, Table, remove};
+use crate::conformance::vendor::{PAGE, Table, is_upwards, remove};
 use crate::decoding::{Decoding, Pointer, RecordsManifest};
 use crate::parents::GIVEN;
 
@@ -62,12 +62,11 @@ impl Trial<'_> {
     /// A field that nothing but its column speaks of.
     fn plain_field(&self) -> Option<Pointer> {
         let window = self.stream.window.as_ref().map(|window| window.pointer.clone());
+        let facts = self.stream.facts();
         let is_plain = |pointer: &Pointer| {
             // A column may hold the whole record.
-            !pointer.segments().is_empty()
-                && Some(pointer) != window.as_ref()
-                && !crate::conformance::vendor::cursor_fields(&self.stream.pagination).contains(pointer)
-                && self.stream.chain.as_ref().is_none_or(|chain| !chain.next.record_fields().contains(&pointer))
+            let is_whole = pointer.segments().is_empty();
+            !is_whole && Some(pointer) != window.as_ref() && !facts.record_fields().any(|field| field == pointer)
         };
         let columns = self.stream.columns().iter();
         let others = columns.filter(|column| {
@@ -116,7 +115,7 @@ impl Trial<'_> {
 
     /// A record in the middle of a page, as first and last records may ask for the next one; any where they do not.
     fn breakable(&self, table: &Table) -> Option<usize> {
-        let is_asked = self.stream.facts().are_of_records();
+        let is_asked = self.stream.facts().record_fields().next().is_some();
         middle_row(table, self.middle()).or_else(|| any_row(table, self.middle()).filter(|_| !is_asked))
     }
 }
@@ -138,7 +137,10 @@ fn middle_row(table: &Table, window: Option<headwater_contract::TimeRange>) -> O
     let slice = &table.owners.first()?.slice;
     let owners = table.owners.iter().filter(|owner| owner.slice == *slice);
     owners.into_iter().find_map(|owner| {
-        let ordered = table.ordered(owner.rows.iter().copied().filter(is_in).collect());
+        let mut ordered = table.ordered(owner.rows.iter().copied().filter(is_in).collect());
+        if is_upwards(&table.stream) {
+            ordered.reverse();
+        }
         ordered.get(PAGE / 2).copied().filter(|_| ordered.len() >= PAGE)
     })
 }

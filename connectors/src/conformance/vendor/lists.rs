@@ -495,7 +495,9 @@ impl State {
         let mut wants: Vec<(Seen, Want)> =
             chain.more.iter().map(|more| (more.clone(), Want::Flag(leaf.next.is_some()))).collect();
         let is_last = leaf.next.is_none();
-        if chain.next.is_of_record() || (stream.pagination != Pagination::None && !is_last) {
+        // A record that is there says itself what it says; only what is computed of it must be known.
+        let is_silent = chain.next.is_of_record() && (chain.next.expression().is_none() || leaf.rows.is_empty());
+        if is_silent || (stream.pagination != Pagination::None && !is_last) {
             return wants;
         }
         let at = bounds.after + leaf.at + leaf.rows.len();
@@ -616,9 +618,9 @@ pub(super) fn shared_bound(stream: &Stream) -> Option<&Slot> {
 }
 
 /// Whether a page holds the records right after a token and names the last of them first.
-fn is_upwards(stream: &Stream) -> bool {
+pub(in crate::conformance) fn is_upwards(stream: &Stream) -> bool {
     let chain = stream.chain.as_ref().filter(|_| stream.pagination == Pagination::None);
-    chain.is_some_and(|chain| matches!(chain.next, Seen::FirstRecord(_)))
+    chain.is_some_and(|chain| chain.next.is_of_first_record())
 }
 
 /// The page from the `from`-th record on, of a list whose last record is the first one.

@@ -17,9 +17,9 @@ mod samples;
 mod world;
 
 pub(super) use appease::answer_for;
+pub(super) use lists::is_upwards;
 pub(super) use login::{Logins, renews};
 pub(super) use place::{place, plain, remove};
-pub(super) use row::cursor_fields;
 pub(super) use world::{Amount, Table, Tally, World, shown};
 
 use std::collections::BTreeMap;

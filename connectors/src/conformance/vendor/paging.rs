@@ -98,17 +98,19 @@ pub(super) fn position(
             Some(text) => known(&text).ok_or_else(|| format!("session `{text}` was never opened")),
         },
         Pagination::Cursor(cursor) => {
-            let mut places = Vec::new();
+            // What is computed can be the same on each page; a token of the vendor's own is not.
+            let (mut places, mut computed) = (Vec::new(), Vec::new());
             for send in &cursor.send {
                 let first = send.first.as_ref().map(ToString::to_string);
                 let Some(text) = text(&send.param).filter(|text| Some(text) != first.as_ref()) else { continue };
-                places.push(match &send.value {
+                let into = if send.value.expression().is_some() { &mut computed } else { &mut places };
+                into.push(match &send.value {
                     Seen::LastRecord(field) => after(table, list, field, &text)?,
                     Seen::FirstRecord(field) => after(table, list, field, &text)? + size - 1,
                     _ => known(&text).ok_or_else(|| format!("`{text}` asks for a page and was never issued"))?,
                 });
             }
-            Ok(places.into_iter().max().unwrap_or(0))
+            Ok(places.into_iter().max().or(computed.into_iter().max()).unwrap_or(0))
         }
         Pagination::AdvancingFrom(advancing) => position(&advancing.pages, table, list, size, value, known),
     }

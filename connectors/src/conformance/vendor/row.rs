@@ -40,10 +40,7 @@ impl<'a> RowMaker<'a> {
     /// For a stream under which `below` are read.
     pub(super) fn new(stream: &'a Stream, below: &[&ParentManifest], scope: &'a Scope) -> Self {
         let time = stream.window.as_ref().and_then(|window| window.read_formats.first()?.with_zone(scope).ok());
-        let mut needed = cursor_fields(&stream.pagination);
-        if let Some(chain) = &stream.chain {
-            needed.extend(chain.next.record_fields().into_iter().cloned());
-        }
+        let mut needed: Vec<Pointer> = stream.facts().record_fields().cloned().collect();
         for parent in below {
             needed.extend(parent.fields.iter().map(|(_, pointer)| pointer.clone()));
         }
@@ -67,7 +64,7 @@ impl<'a> RowMaker<'a> {
         if let (Some(window), Some(clockface), Some(at)) = (&self.stream.window, &self.time, at)
             && !window.pointer.as_str().starts_with(&format!("/{GIVEN}/"))
         {
-            place(&mut row, window.pointer.segments(), clockface.write(at, End::From, at));
+            place(&mut row, window.pointer.segments(), with_fraction(clockface.write(at, End::From, at), at));
         }
         for pointer in &self.needed {
             if pointer.find(&row).is_none_or(Value::is_null) {
@@ -197,12 +194,23 @@ fn unexploded(explode: &ExplodeManifest, mut element: Value) -> Value {
     whole
 }
 
+/// Seconds that are counted have a fraction where the time has one.
+fn with_fraction(written: Value, at: DateTime<Utc>) -> Value {
+    let millis = at.timestamp_subsec_millis();
+    match written.as_i64() {
+        Some(seconds) if millis > 0 && seconds == at.timestamp() => {
+            serde_json::from_str(&format!("{seconds}.{millis:03}")).unwrap_or(written)
+        }
+        _ => written,
+    }
+}
+
 fn is_given(column: &Column) -> bool {
     column.pointer.starts_with(&format!("/{GIVEN}/"))
 }
 
 /// Fields of records that ask for the next page.
-pub(in crate::conformance) fn cursor_fields(pagination: &Pagination) -> Vec<Pointer> {
+pub(super) fn cursor_fields(pagination: &Pagination) -> Vec<Pointer> {
     match pagination {
         Pagination::LastRecordCursor(cursor) => vec![cursor.field.clone()],
         Pagination::Cursor(cursor) => cursor.send.iter().flat_map(|send| send.value.record_fields()).cloned().collect(),

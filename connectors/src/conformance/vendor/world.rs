@@ -426,7 +426,7 @@ impl Table {
                 || matches!(self.stream.pagination, Pagination::AdvancingFrom(_))
         });
         match (&self.stream.chain, feed) {
-            (Some(chain), _) if matches!(chain.next, Seen::FirstRecord(_)) => {
+            (Some(chain), _) if chain.next.is_of_first_record() => {
                 rows.sort_by_key(|row| std::cmp::Reverse(number(row)));
             }
             (Some(_), _) => rows.sort_by_key(number),
