@@ -61,7 +61,7 @@ pub async fn conformance(connector: &Connector, options: ConformanceOptions) -> 
         streams: Vec::new(),
         error: None,
     };
-    match run(connector, options, &mut report).await {
+    match Box::pin(run(connector, options, &mut report)).await {
         Ok(()) => report,
         Err(error) => ConformanceReport { error: Some(error), ..report },
     }

@@ -201,7 +201,9 @@ impl DecodeError {
             Self::Truncated { .. } | Self::Empty => "body-truncated",
             Self::Html { .. } | Self::NotJson { .. } | Self::Trailing { .. } => "not-json",
             Self::NotXml { .. } => "not-xml",
-            Self::RecordsMissing { .. } | Self::RecordForeign { .. } | Self::RecordsNotAList { .. } => "records-missing",
+            Self::RecordsMissing { .. } | Self::RecordForeign { .. } | Self::RecordsNotAList { .. } => {
+                "records-missing"
+            }
             Self::RecordTooLarge { .. } => "record-too-large",
             Self::TooDeep { .. } => "nested-too-deep",
             Self::HeldTooLarge { .. } => "page-too-large",

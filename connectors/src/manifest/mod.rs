@@ -26,9 +26,9 @@ pub use settings::{
     QUOTA_SHARE, STREAMS, SettingError, SettingInfo, SettingManifest, SettingType, SettingValue, Settings,
 };
 pub use stream::{
-    ChainManifest, ChainStart, CountedSpan, DeletesManifest, Droppable, Erratum, FlagManifest, ForEachManifest, Instant,
-    KeyListManifest, KeyScope, LengthManifest, LengthSettings, PageSize, ParameterManifest, ResultCap, StreamManifest,
-    WindowManifest, WindowRequest,
+    ChainManifest, ChainStart, CountedSpan, DeletesManifest, Droppable, Erratum, FlagManifest, ForEachManifest,
+    Instant, KeyListManifest, KeyScope, LengthManifest, LengthSettings, PageSize, ParameterManifest, ResultCap,
+    StreamManifest, WindowManifest, WindowRequest,
 };
 
 pub(crate) use headwater_contract::yaml;

@@ -230,6 +230,7 @@ impl StreamManifest {
 
     /// This stream with every absent key taken from `base`; of `window` each key by itself, of `with` each parameter.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line a key")]
     pub fn over(self, base: Self) -> Self {
         let base = self.without.iter().flatten().fold(base, |base, key| base.without(*key));
         Self {

@@ -75,7 +75,7 @@ impl PageExpression {
         body.extend(fields_below(text, "body"));
         first.extend(fields_below(text, "first_record"));
         last.extend(fields_below(text, "last_record"));
-        headers.extend(fields_below(text, "headers").iter().flat_map(|header| header.segments().first().cloned()));
+        headers.extend(fields_below(text, "headers").iter().filter_map(|header| header.segments().first().cloned()));
         Ok(Self { expression, body, first, last, headers })
     }
 

@@ -202,7 +202,9 @@ impl Reader {
     /// Whether a query has given all that one gives, before its last page is passed on: rows without a key cannot be read twice.
     fn filled(&self, page: &Page) -> Option<Outcome> {
         let cap = self.stream.window.as_ref()?.cap.as_ref()?;
-        let (None, Some(most), false) = (&cap.total, cap.records, matches!(self.stream.pagination, Pagination::AdvancingFrom(_))) else {
+        let (None, Some(most), false) =
+            (&cap.total, cap.records, matches!(self.stream.pagination, Pagination::AdvancingFrom(_)))
+        else {
             return None;
         };
         let records = page.read + page.count();

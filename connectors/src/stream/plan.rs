@@ -210,7 +210,8 @@ impl Stream {
 
     /// The fields by which the one record of a body is known; none where shaping decides what its fields are called.
     fn sole_fields(&self) -> Vec<String> {
-        let is_sole = matches!(&self.records, RecordsManifest::Each(each) if each.is_single() && each.wrap_as.is_none());
+        let is_sole =
+            matches!(&self.records, RecordsManifest::Each(each) if each.is_single() && each.wrap_as.is_none());
         if !is_sole || self.shape.is_some() || self.decoding.format != Decoding::Json {
             return Vec::new();
         }

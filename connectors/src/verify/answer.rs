@@ -272,7 +272,8 @@ fn instant(format: &TimestampFormat, types: &Types, example: Option<&Value>) -> 
 /// Whether a number counts what `format` says, by the schema's format or by an example.
 fn counted(format: &TimestampFormat, types: &Types) -> Result<(), (Verdict, String)> {
     let says = |words: &[&str]| types.formats.iter().any(|known| words.iter().any(|word| known.contains(word)));
-    let examples: Vec<f64> = types.examples.iter().filter_map(Value::as_f64).filter(|number| *number > SECONDS_MIN).collect();
+    let examples: Vec<f64> =
+        types.examples.iter().filter_map(Value::as_f64).filter(|number| *number > SECONDS_MIN).collect();
     let is_millis = says(&["milli"]) || examples.iter().any(|number| *number >= MILLIS_MIN);
     let is_seconds = !is_millis && (says(&["unix", "epoch", "timestamp", "seconds"]) || !examples.is_empty());
     match (format, is_millis, is_seconds) {
@@ -348,28 +349,31 @@ fn paging(operation: &Operation<'_>, answer: Option<&Answer<'_>>, records: &Reco
                 None => Finding::unsaid("the answer does not list this header").at(operation.node().place()),
             }
         }
-        (Read::Body(pointer) | Read::Flag(pointer) | Read::Count(pointer) | Read::Token(pointer), Some(answer)) => match &answer.schema {
-            None => Finding::unsaid("the answer has no schema"),
-            Some(schema) => match reach(vec![schema.clone()], pointer.segments()) {
-                Reached::At(nodes) => {
-                    let place = nodes.first().map_or_else(|| schema.place(), Node::place);
-                    let kinds = types(&nodes);
-                    let (wanted, good): (&str, &[&str]) = match read {
-                        Read::Flag(_) => ("boolean", &["boolean"]),
-                        Read::Count(_) => ("a number", &["integer", "number", "string"]),
-                        Read::Token(_) => ("a text or a number", &["string", "integer", "number"]),
-                        _ => ("", &[]),
-                    };
-                    if !good.is_empty() && kinds.is_known() && !good.iter().any(|kind| kinds.has(kind)) {
-                        Finding::contradicted(place, format!("it is {}, not {wanted}", described(&kinds)))
-                    } else {
-                        Finding::found(place)
+        (Read::Body(pointer) | Read::Flag(pointer) | Read::Count(pointer) | Read::Token(pointer), Some(answer)) => {
+            match &answer.schema {
+                None => Finding::unsaid("the answer has no schema"),
+                Some(schema) => match reach(vec![schema.clone()], pointer.segments()) {
+                    Reached::At(nodes) => {
+                        let place = nodes.first().map_or_else(|| schema.place(), Node::place);
+                        let kinds = types(&nodes);
+                        let (wanted, good): (&str, &[&str]) = match read {
+                            Read::Flag(_) => ("boolean", &["boolean"]),
+                            Read::Count(_) if kinds.kinds == ["string"] => ("", &[]),
+                            Read::Count(_) => ("a number", &["integer", "number"]),
+                            Read::Token(_) => ("a text or a number", &["string", "integer", "number"]),
+                            _ => ("", &[]),
+                        };
+                        if !good.is_empty() && kinds.is_known() && !good.iter().any(|kind| kinds.has(kind)) {
+                            Finding::contradicted(place, format!("it is {}, not {wanted}", described(&kinds)))
+                        } else {
+                            Finding::found(place)
+                        }
                     }
-                }
-                Reached::Closed { place, reason } => Finding::contradicted(&place, reason),
-                Reached::Unsaid { place, reason } => Finding::unsaid(reason).at(&place),
-            },
-        },
+                    Reached::Closed { place, reason } => Finding::contradicted(&place, reason),
+                    Reached::Unsaid { place, reason } => Finding::unsaid(reason).at(&place),
+                },
+            }
+        }
     };
     finding.of(FactKind::PagingAnswer, name)
 }

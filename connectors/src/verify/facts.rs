@@ -297,7 +297,8 @@ fn sent(manifest: &Manifest, stream: &Stream) -> Vec<Sent> {
     for (slot, side) in sides {
         let known = slot_way(slot, &name_of);
         let bounds = all.iter_mut().filter(|sent| sent.kind == FactKind::Window);
-        let its_own = bounds.filter(|sent| known.as_ref().is_some_and(|(name, way)| (name, way) == (&sent.name, &sent.way)));
+        let its_own =
+            bounds.filter(|sent| known.as_ref().is_some_and(|(name, way)| (name, way) == (&sent.name, &sent.way)));
         its_own.for_each(|sent| sent.side = Some(side));
     }
     // A bound that stands in the body's text too is one fact, not two.

@@ -2,8 +2,7 @@
 //! place in the list; so where names say the opposite of what a manifest uses them for, the manifest is wrong.
 
 /// Words of sizes of pages.
-const SIZES: [&str; 10] =
-    ["limit", "size", "count", "per", "perpage", "pagesize", "top", "rows", "results", "take"];
+const SIZES: [&str; 10] = ["limit", "size", "count", "per", "perpage", "pagesize", "top", "rows", "results", "take"];
 /// Words of places in a list.
 const PLACES: [&str; 9] = ["offset", "skip", "cursor", "token", "marker", "page", "after", "before", "continuation"];
 /// Words of where a range begins, the plainer ones first: a field may be called `start_date` itself.
@@ -31,6 +30,9 @@ pub(crate) enum Side {
 pub(super) fn paged(name: &str) -> Option<Paged> {
     let words = words(name);
     let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    if words == ["max"] {
+        return Some(Paged::Size);
+    }
     match (has(&SIZES), has(&PLACES)) {
         // `page_size` and `per_page` are sizes.
         (true, _) if !has(&["offset", "skip", "cursor", "token"]) => Some(Paged::Size),
@@ -41,6 +43,9 @@ pub(super) fn paged(name: &str) -> Option<Paged> {
 
 /// What a name says of a range; nothing where it says neither, or both.
 pub(super) fn side(name: &str) -> Option<Side> {
+    if let Some(sign) = name.find(['<', '>']).and_then(|at| name.get(at..=at)) {
+        return Some(if sign == ">" { Side::From } else { Side::Until });
+    }
     let words = words(name);
     let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let said = BEGINNINGS.iter().zip(ENDS).map(|(beginnings, ends)| (has(beginnings), has(ends)));
@@ -93,6 +98,7 @@ mod tests {
             ("pageNumber", Some(Paged::Place)),
             ("starting_after", Some(Paged::Place)),
             ("limit_token", None),
+            ("max", Some(Paged::Size)),
             ("max_id", None),
             ("q", None),
         ] {
@@ -105,6 +111,7 @@ mod tests {
             ("from_start_to_end", None),
             ("start_date_lte", Some(Side::Until)),
             ("startTime", Some(Side::From)),
+            ("DateSent>", Some(Side::From)),
             ("day", None),
         ] {
             assert_eq!(side(name), expected, "{name}");

@@ -92,9 +92,10 @@ fn judge(facts: &StreamFacts, found: &PathMatch<'_>, description: &Description) 
         return report(facts, Some((found, None)), reports, &description.provenance);
     };
     let judged = judge_operation(operation, facts);
-    let better = operations.iter().filter(|other| other.method != facts.method).find(|other| {
-        is_rather(&judged, &judge_operation(other, facts))
-    });
+    let better = operations
+        .iter()
+        .filter(|other| other.method != facts.method)
+        .find(|other| is_rather(&judged, &judge_operation(other, facts)));
     let method = match better {
         Some(other) => Finding::contradicted(
             operation.node().place(),

@@ -52,7 +52,9 @@ pub(super) fn judge(operation: &Operation<'_>, all: &[Sent]) -> Vec<FactReport> 
                 Way::Body(pointer) => in_body(operation, &declared, sent, pointer),
             };
             let finding = match meant_otherwise(operation, &declared, sent, all) {
-                Some(reason) if finding.verdict == Verdict::Found => Finding { verdict: Verdict::Contradicted, reason, ..finding },
+                Some(reason) if finding.verdict == Verdict::Found => {
+                    Finding { verdict: Verdict::Contradicted, reason, ..finding }
+                }
                 _ => finding,
             };
             finding.of(sent.kind, sent.name.clone())
@@ -72,7 +74,8 @@ fn meant_otherwise(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: 
             let (from, until) = if wanted == Side::From { (sent, other) } else { (other, sent) };
             let is_swapped = said(from) == Some(Side::Until) && said(until) == Some(Side::From)
                 || is_counted_down(&from.name, &until.name);
-            return is_swapped.then(|| format!("by their names `{}` and `{}` are the other way round", sent.name, other.name));
+            return is_swapped
+                .then(|| format!("by their names `{}` and `{}` are the other way round", sent.name, other.name));
         }
         _ => return None,
     };
@@ -83,7 +86,11 @@ fn meant_otherwise(operation: &Operation<'_>, declared: &[Parameter<'_>], sent: 
     let in_query = declared.iter().filter(|one| one.location == Location::Query).map(|one| one.name.to_owned());
     let bodies: Vec<Node<'_>> = operation.request_bodies().into_iter().map(|body| body.schema).collect();
     let in_body = names_of(&bodies).into_iter().map(|(name, _)| name);
-    let better = in_query.chain(in_body).find(|name| paged(name) == Some(wanted))?;
+    // Where the one is used for the other, neither need be listed beside them.
+    let used =
+        all.iter().find(|one| one.kind == FactKind::PageSize && wanted == Paged::Place).map(|one| one.name.clone());
+    let used = used.filter(|name| paged(name) != Some(Paged::Size));
+    let better = in_query.chain(in_body).find(|name| paged(name) == Some(wanted)).or(used)?;
     let what = if wanted == Paged::Size { "a place in the list" } else { "a size of pages" };
     Some(format!("by its name it is {what}, and `{better}` is what is looked for"))
 }

@@ -260,7 +260,9 @@ impl State {
             (None, _) => None,
             (Some(slot), None) => instant(slot)?,
             // Either it is the end of the window, or a page's own; then the list goes on from there down.
-            (Some(slot), Some(_)) => instant(slot).unwrap_or(None).filter(|until| self.is_asked_for(found, from, *until)),
+            (Some(slot), Some(_)) => {
+                instant(slot).unwrap_or(None).filter(|until| self.is_asked_for(found, from, *until))
+            }
         };
         if let Some(length) = &request.length {
             let units = self.slot(&length.param, found, asked).and_then(|text| text.parse::<i64>().ok());
@@ -289,7 +291,8 @@ impl State {
         let Some(window) = &found.stream.window else { return false };
         let Ok(wire) = Wire::new(window, &found.scope, self.now) else { return false };
         let written = |(begin, end): (DateTime<Utc>, DateTime<Utc>)| {
-            let clock = |at, side| window.sent_format.with_zone(&found.scope).ok().map(|clock| clock.write(at, side, self.now));
+            let clock =
+                |at, side| window.sent_format.with_zone(&found.scope).ok().map(|clock| clock.write(at, side, self.now));
             (clock(begin, End::From), clock(end, End::Until))
         };
         let asked = from.map(|from| written((from, until)));

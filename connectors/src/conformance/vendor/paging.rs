@@ -251,7 +251,7 @@ impl Says {
             let body = said.chain(chosen.iter().map(|(field, value)| (field.clone(), Some(value.clone())))).collect();
             let facts = BodyFacts { body, ..page.facts.clone() };
             let page = Page { facts, headers: headers.clone(), ..page.clone() };
-            if let Some(alias) = fits(seen, want, &page) {
+            if let (true, alias) = fits(seen, want, &page) {
                 self.aliases.extend(alias.zip(token));
                 self.fields.extend(chosen.into_iter().map(|(field, value)| (field.segments().to_vec(), value)));
                 self.headers = headers;
@@ -268,11 +268,14 @@ fn pointer_of(path: &[String]) -> Pointer {
 }
 
 /// Whether a fact comes out as wanted, and the text that then asks for what follows.
-fn fits(seen: &Seen, want: &Want, page: &Page) -> Option<Option<String>> {
+fn fits(seen: &Seen, want: &Want, page: &Page) -> (bool, Option<String>) {
     match want {
-        Want::Flag(flag) => (page.flag(seen).ok()? == *flag).then_some(None),
-        Want::Count(count) => (page.tell(seen).ok()? == *count as u64).then_some(None),
-        Want::Token(None) => page.token(seen).ok()?.is_none().then_some(None),
-        Want::Token(Some(_)) => page.token(seen).ok()?.map(Some),
+        Want::Flag(flag) => (page.flag(seen) == Ok(*flag), None),
+        Want::Count(count) => (page.tell(seen) == Ok(*count as u64), None),
+        Want::Token(None) => (page.token(seen) == Ok(None), None),
+        Want::Token(Some(_)) => {
+            let text = page.token(seen).ok().flatten();
+            (text.is_some(), text)
+        }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct RowMaker<'a> {
     time: Option<Clockface>,
     /// Fields that must be there, and different in each record.
     needed: Vec<Pointer>,
+    /// Whether a record is known by having any of its fields.
+    is_known: bool,
     scope: &'a Scope,
 }
 
@@ -44,7 +46,7 @@ impl<'a> RowMaker<'a> {
         for parent in below {
             needed.extend(parent.fields.iter().map(|(_, pointer)| pointer.clone()));
         }
-        Self { stream, time, needed, scope }
+        Self { stream, time, needed, is_known: stream.facts().know_the_record(), scope }
     }
 
     /// The record of this number; its time is that of the window's field.
@@ -54,7 +56,7 @@ impl<'a> RowMaker<'a> {
             let pointer = Pointer::parse(&column.pointer);
             let is_key = self.stream.key().contains(&column.name);
             let is_needed = is_key || self.needed.contains(&pointer);
-            let (is_null, is_absent) = (number % 5 == 1, number % 5 == 3);
+            let (is_null, is_absent) = (number % 5 == 1, number % 5 == 3 && !self.is_known);
             if is_given(column) || (column.nullable && !is_needed && is_absent) {
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 use serde_json::{Map, Value, json};
 
 /// Repetitions of a part of a pattern at most.
@@ -46,10 +46,12 @@ fn one_of(class: &Class) -> Option<char> {
     match class {
         Class::Unicode(class) => {
             let has = |c: &char| class.iter().any(|range| (range.start()..=range.end()).contains(c));
-            PREFERRED.into_iter().find(has).or_else(|| class.iter().next().map(|range| range.start()))
+            PREFERRED.into_iter().find(has).or_else(|| class.iter().next().map(ClassUnicodeRange::start))
         }
         Class::Bytes(class) => {
-            let has = |c: &char| class.iter().any(|range| (range.start()..=range.end()).contains(&(*c as u8)));
+            let has = |c: &char| {
+                class.iter().any(|range| (range.start()..=range.end()).contains(&u8::try_from(*c).unwrap_or(0)))
+            };
             PREFERRED.into_iter().find(has).or_else(|| class.iter().next().map(|range| char::from(range.start())))
         }
     }
@@ -128,7 +130,10 @@ mod tests {
         let holds = |expression: &str, value: Value| assert!(holding(expression, "hw0t7z").contains(&value), "{value}");
         holds("(body.next or '') | regex_search('page=([^&]+)')", json!("page=hw0t7z"));
         holds(r#"body.next | regex_search("start=(\\d+)")"#, json!("start=7000007"));
-        holds("((body.links or []) | selectattr('rel', 'eq', 'next') | list | first).href", json!([{ "links": "hw0t7z", "href": "hw0t7z", "rel": "next" }]));
+        holds(
+            "((body.links or []) | selectattr('rel', 'eq', 'next') | list | first).href",
+            json!([{ "links": "hw0t7z", "href": "hw0t7z", "rel": "next" }]),
+        );
         holds("body.page + 1", json!(7_000_007));
     }
 }

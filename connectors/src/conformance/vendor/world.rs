@@ -432,7 +432,9 @@ impl Table {
             (Some(_), _) => rows.sort_by_key(number),
             (None, Some(Feed::NewestFirst)) => rows.sort_by_key(|row| std::cmp::Reverse((at(row), number(row)))),
             (None, Some(Feed::OldestFirst)) => rows.sort_by_key(|row| (at(row), number(row))),
-            _ if shared_bound(&self.stream).is_some() => rows.sort_by_key(|row| std::cmp::Reverse((at(row), number(row)))),
+            _ if shared_bound(&self.stream).is_some() => {
+                rows.sort_by_key(|row| std::cmp::Reverse((at(row), number(row))));
+            }
             _ if by_time => rows.sort_by_key(|row| (at(row), number(row))),
             // No order that nobody promised.
             _ => rows.sort_by_key(|row| number(row).wrapping_mul(2_654_435_761) % 1_021),

@@ -126,7 +126,7 @@ fn beds(specs: &Path) -> Vec<Bed> {
         let manifest: Value = crate::manifest::yaml::from_str(text).unwrap();
         let has = |key: &str| {
             let names = manifest["streams"].as_object().into_iter().flat_map(Map::keys);
-            names.filter_map(|name| whole(&manifest, name)).any(|stream| stream.get(key).is_some_and(|value| value.is_object()))
+            names.filter_map(|name| whole(&manifest, name)).any(|stream| stream.get(key).is_some_and(Value::is_object))
         };
         if !has("window") || !has("pagination") {
             continue;
@@ -155,7 +155,8 @@ fn divided(beds: Vec<Bed>) -> (Vec<Bed>, Vec<Bed>) {
 }
 
 fn table(rows: &[(String, usize, Harvest)]) -> String {
-    let mut text = "| wrong | sown | found before | contradicted | not covered | found |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| wrong | sown | found before | contradicted | not covered | found |\n|---|---|---|---|---|---|\n".to_owned();
     let mut row = |name: &str, sown: usize, harvest: &Harvest| {
         let Harvest { found_before, contradicted, not_covered, found } = harvest;
         writeln!(text, "| {name} | {sown} | {found_before} | {contradicted} | {not_covered} | {found} |").unwrap();
@@ -191,12 +192,16 @@ fn the_generated_page_of_seeds_is_what_verdicts_are_worth() {
         table(&others),
     );
     println!("{page}");
-    let (ten, others) = (Harvest::sum(ten.iter().map(|(.., all)| all)), Harvest::sum(others.iter().map(|(.., all)| all)));
+    let (ten, others) =
+        (Harvest::sum(ten.iter().map(|(.., all)| all)), Harvest::sum(others.iter().map(|(.., all)| all)));
     assert!(ten.found_before * 10 >= 200 * 6, "{ten:?}: too few were found before");
     assert!(ten.contradicted * 10 >= ten.found_before * 9, "{ten:?}: too few are contradicted");
     assert_eq!((ten.found, others.found), (0, 0), "wrong facts are found");
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         fs_err::write(page_file(), page).unwrap();
     }
-    assert!(fs_err::read_to_string(page_file()).unwrap().contains("| stream swapped | 20 |"), "the page is not written yet");
+    assert!(
+        fs_err::read_to_string(page_file()).unwrap().contains("| stream swapped | 20 |"),
+        "the page is not written yet"
+    );
 }

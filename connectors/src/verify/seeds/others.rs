@@ -151,11 +151,16 @@ fn sow(bed: &Bed, report: &StreamReport, stream: &Map<String, Value>, seed: Seed
             is_found(report, FactKind::Cursor, &field).then_some(())?;
             let own = stream.get("columns")?.as_object()?;
             let others = bed.manifest["streams"].as_object()?.values();
-            let named = others.filter_map(|other| other["columns"].as_object()).flatten();
+            let columns = others.filter_map(|other| other["columns"].as_object()).flatten();
             let is_time = |column: &Value| column["type"] == json!("timestamp") && column.get("path").is_none();
-            let mut names = named.filter(|(name, column)| is_time(column) && !own.contains_key(*name)).map(|(name, _)| name);
+            let mut names =
+                columns.filter(|(name, column)| is_time(column) && !own.contains_key(*name)).map(|(name, _)| name);
             let other = names.find(|name| !shown(bed, report, name))?;
-            wrong.get_mut("columns")?.get_mut(&field)?.as_object_mut()?.insert("path".into(), json!(format!("/{other}")));
+            wrong
+                .get_mut("columns")?
+                .get_mut(&field)?
+                .as_object_mut()?
+                .insert("path".into(), json!(format!("/{other}")));
             (wrong, vec![(FactKind::Cursor, field)])
         }
         Seed::SizeAndPlace => {
@@ -187,15 +192,19 @@ fn sow(bed: &Bed, report: &StreamReport, stream: &Map<String, Value>, seed: Seed
                 Some("unix_millis") => Some("unix_seconds"),
                 _ => None,
             };
-            let counted = columns.iter().filter(|(name, _)| is_found(report, FactKind::Column, &format!("{name}: timestamp")));
-            let (name, other) = counted.filter_map(|(name, column)| Some((name, unit(column)?))).next()?;
+            let mut counted =
+                columns.iter().filter(|(name, _)| is_found(report, FactKind::Column, &format!("{name}: timestamp")));
+            let (name, other) = counted.find_map(|(name, column)| Some((name, unit(column)?)))?;
             wrong.get_mut("columns")?[name]["format"] = json!(other);
             (wrong, vec![(FactKind::Column, format!("{name}: timestamp"))])
         }
         Seed::WrittenForNumber => {
             let columns = stream.get("columns")?.as_object()?;
-            let mut counted = columns.iter().filter(|(_, column)| column["format"].as_str().is_some_and(|format| format.starts_with("unix")));
-            let (name, _) = counted.find(|(name, _)| is_found(report, FactKind::Column, &format!("{name}: timestamp")))?;
+            let mut counted = columns
+                .iter()
+                .filter(|(_, column)| column["format"].as_str().is_some_and(|format| format.starts_with("unix")));
+            let (name, _) =
+                counted.find(|(name, _)| is_found(report, FactKind::Column, &format!("{name}: timestamp")))?;
             wrong.get_mut("columns")?[name].as_object_mut()?.remove("format");
             (wrong, vec![(FactKind::Column, format!("{name}: timestamp"))])
         }
@@ -212,7 +221,9 @@ fn sow(bed: &Bed, report: &StreamReport, stream: &Map<String, Value>, seed: Seed
             let records = text(stream.get("records")?).filter(|records| !records.is_empty())?;
             is_found(report, FactKind::Records, &records).then_some(())?;
             let strategy = wrong.get_mut("pagination")?.as_object_mut()?.values_mut().next()?.as_object_mut()?;
-            let told = ["total", "pages", "token"].into_iter().find(|word| strategy.get(*word).is_some_and(Value::is_string))?;
+            let told = ["total", "pages", "token"]
+                .into_iter()
+                .find(|word| strategy.get(*word).is_some_and(Value::is_string))?;
             strategy.insert(told.into(), json!(records));
             (wrong, vec![(FactKind::PagingAnswer, records)])
         }
@@ -256,10 +267,10 @@ fn retyped(
 }
 
 fn entries(bed: &Bed) -> impl Iterator<Item = &PathEntry> {
-    bed.description.documents.iter().flat_map(|document| document.paths())
+    bed.description.documents.iter().flat_map(crate::description::Document::paths)
 }
 
-fn operations<'a>(bed: &'a Bed, is_it: impl Fn(&PathEntry) -> bool) -> Vec<Operation<'a>> {
+fn operations(bed: &Bed, is_it: impl Fn(&PathEntry) -> bool) -> Vec<Operation<'_>> {
     let mut all = Vec::new();
     for document in &bed.description.documents {
         for entry in document.paths().iter().filter(|entry| is_it(entry)) {
@@ -306,7 +317,9 @@ fn all_parameters(bed: &Bed) -> BTreeSet<String> {
 
 /// Whether the records of a stream's answer have a field.
 fn shown(bed: &Bed, report: &StreamReport, name: &str) -> bool {
-    let Some(schema) = own_operation(bed, report).and_then(|operation| operation.answer()?.schema) else { return false };
+    let Some(schema) = own_operation(bed, report).and_then(|operation| operation.answer()?.schema) else {
+        return false;
+    };
     schema.value().to_string().contains(&format!("\"{name}\""))
 }
 

@@ -180,5 +180,9 @@ fn swapped(bed: &Bed, report: &StreamReport, stream: &Map<String, Value>) -> Opt
 /// Columns of a stream that its description shows and that the other stream lacks: without one, the two cannot be told apart.
 fn peculiar(report: &StreamReport, other: &Map<String, Value>) -> usize {
     let shown = report.facts.iter().filter(|fact| fact.kind == FactKind::Column && fact.verdict == Verdict::Found);
-    shown.filter(|fact| other.get("columns").and_then(|columns| columns.get(fact.fact.split(": ").next().unwrap())).is_none()).count()
+    shown
+        .filter(|fact| {
+            other.get("columns").and_then(|columns| columns.get(fact.fact.split(": ").next().unwrap())).is_none()
+        })
+        .count()
 }
