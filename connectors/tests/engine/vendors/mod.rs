@@ -222,7 +222,7 @@ fn hubspot(asked: &Asked) -> Reply {
     }
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", "/crm/v3/objects/contacts/search"));
     assert_eq!(asked.body["sorts"][0]["direction"], "ASCENDING");
-    assert_eq!(asked.body["limit"], 100);
+    assert_eq!(asked.body["limit"], 200);
     let filters = &asked.body["filterGroups"][0]["filters"];
     assert_eq!((&filters[0]["operator"], &filters[1]["operator"]), (&json!("GTE"), &json!("LT")));
     let bound = |at: usize| filters[at]["value"].as_str().unwrap().parse::<i64>().unwrap();
