@@ -31,7 +31,7 @@ fn a_typo_names_line_column_and_the_allowed_names() {
         ("check: currency_code", "check: currency_cod", "currency_code"),
         ("amount:          { type: int64", "amount:          { type: int", "int64"),
         ("length: 1 day", "length: 1", "1 day"),
-        ("requests: 20", "requests: many", "u32"),
+        ("requests: 20", "requests: many", "whole number"),
     ] {
         let error = broken(from, to);
         let ManifestError::Unreadable { line, column, reason, .. } = &error else { panic!("{error:?}") };
