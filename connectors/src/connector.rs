@@ -312,6 +312,7 @@ impl Connector {
         };
         let is_known = |name: &str| {
             self.manifest.settings.get(name).is_some()
+                || self.manifest.http.values.get(name).is_some()
                 || stream.slices.as_ref().is_some_and(|slices| slices.has_name(name))
                 || stream.request.with.contains_key(name)
         };

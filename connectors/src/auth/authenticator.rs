@@ -13,7 +13,7 @@ use super::renewal::Stamp;
 use super::tokens::Drawn;
 use super::{Auth, Keyring, OAuth2Client, Signer, Tls, TokenStore};
 use crate::error::Fault;
-use crate::expression::Scope;
+use crate::expression::{Scalar, Scope};
 use crate::manifest::{Manifest, Settings};
 use crate::transport::{Prepared, Transport};
 
@@ -152,6 +152,8 @@ impl Caller {
         for (name, value) in &self.names {
             keyring.put_plain(name, value.clone());
         }
+        let now = self.authenticator.now().format("%Y-%m-%dT%H:%M:%S%.fZ").to_string();
+        keyring.put_plain(super::words::NOW, Scalar::Text(now));
         let mut signed = Signed::default();
         self.authenticator.signer.sign(request, &keyring, &mut signed).await?;
         self.state().signed = signed;

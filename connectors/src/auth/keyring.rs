@@ -1,6 +1,6 @@
 //! What auth may name: settings, secrets, slices, and what a session yielded.
 //!
-//! Everywhere else secrets are out of scope. Here they are in it, so an expression, whose errors quote values, sees only the plain names.
+//! Everywhere else secrets are out of scope. Here they are in it, so the errors of an expression, which quote values, are not passed on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,6 +70,11 @@ impl Keyring {
             Words::First(names) => {
                 Ok(names.iter().find_map(|name| self.get(name).filter(|found| !found.expose().is_empty())))
             }
+            Words::Computed(computed) => Ok(match self.worked_out(&computed.expression)? {
+                Value::Null => None,
+                Value::String(text) => Some(Secret::new(text)),
+                other => Some(Secret::new(other.to_string())),
+            }),
         }
     }
 
@@ -80,6 +85,19 @@ impl Keyring {
             super::AuthError::Missing { name }
         };
         Ok(self.text(words)?.ok_or_else(missing)?)
+    }
+
+    /// The text to send, which must be there unless it is worked out and comes to nothing.
+    pub(crate) fn sent(&self, words: &Words) -> Result<Option<Secret>, Fault> {
+        if matches!(words, Words::Computed(_)) { self.text(words) } else { self.need(words).map(Some) }
+    }
+
+    /// What an expression makes of plain and secret names.
+    fn worked_out(&self, expression: &Expression) -> Result<Value, Fault> {
+        let hidden = |_| super::AuthError::Unsignable {
+            reason: format!("`{}` cannot be worked out of the settings that were given", expression.as_str()),
+        };
+        Ok(expression.evaluate(&self.all).map_err(hidden)?)
     }
 
     /// The template with every name filled in.
@@ -94,6 +112,11 @@ impl Keyring {
 
     /// A field's value; `None` leaves the field out.
     pub(crate) fn value(&self, value: &ValueManifest) -> Result<Option<Secret>, Fault> {
+        if let ValueManifest::Computed(expression) = value {
+            let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let computed = self.worked_out(expression)?;
+            return Ok((!computed.is_null()).then(|| Secret::new(text(computed))));
+        }
         let scope = if computes(value) { &self.plain } else { &self.all };
         Ok(value.text(scope)?.map(Secret::new))
     }
@@ -152,12 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_in_scope_of_templates_and_out_of_scope_of_expressions() {
+    fn a_secret_is_in_scope_of_templates_and_expressions_and_never_in_their_errors() {
         let keyring = keyring();
         let value = |yaml: &str| keyring.value(&crate::manifest::yaml::from_str(yaml).unwrap());
         assert_eq!(value("'{email}:{key}'").unwrap().unwrap().expose(), "a@b.c:s3cret");
         let error = value("{ expression: \"key | strftime('%Y')\" }").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        assert_eq!(value("{ expression: \"key ~ '!'\" }").unwrap().unwrap().expose(), "s3cret!");
+        assert!(value("{ expression: \"none if key else key\" }").unwrap().is_none());
         let unknown = value("'{key}{nothing}'").unwrap_err();
         assert!(!format!("{unknown} {unknown:?}").contains("s3cret"), "{unknown}");
     }

@@ -65,7 +65,7 @@ pub(crate) use signer::Signer;
 pub use store::{Claim, FileTokenStore, MemoryTokenStore, Stored, TokenKey, TokenStore, TokenStoreError, Tokens};
 pub use tls::Tls;
 pub use tokens::Tokens as TokenList;
-pub use words::Words;
+pub use words::{ComputedWords, Words};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -305,26 +305,26 @@ impl Auth {
     /// The settings that hold nothing but a credential.
     fn secret_names(&self) -> Vec<&str> {
         match self {
-            Self::Bearer(value) => value.names(),
-            Self::Tokens(tokens) => tokens.from.names(),
-            Self::Jwt(jwt) => jwt.key.names(),
-            Self::AwsSigV4(aws) => aws.secret_key.names(),
-            Self::Hmac(hmac) => hmac.key.names(),
+            Self::Bearer(value) => value.credentials(),
+            Self::Tokens(tokens) => tokens.from.credentials(),
+            Self::Jwt(jwt) => jwt.key.credentials(),
+            Self::AwsSigV4(aws) => aws.secret_key.credentials(),
+            Self::Hmac(hmac) => hmac.key.credentials(),
             Self::OAuth1(oauth1) => oauth1
                 .consumer_secret
-                .names()
+                .credentials()
                 .into_iter()
-                .chain(oauth1.token_secret.iter().flat_map(Words::names))
+                .chain(oauth1.token_secret.iter().flat_map(Words::credentials))
                 .collect(),
             Self::OAuth2(oauth2) => {
                 let grant = match &oauth2.grant {
-                    Grant::RefreshToken(token) => token.names(),
-                    Grant::Password(password) => password.password.names(),
-                    Grant::JwtBearer(jwt) => jwt.key.names(),
-                    Grant::ServiceAccount(account) => account.key.names(),
+                    Grant::RefreshToken(token) => token.credentials(),
+                    Grant::Password(password) => password.password.credentials(),
+                    Grant::JwtBearer(jwt) => jwt.key.credentials(),
+                    Grant::ServiceAccount(account) => account.key.credentials(),
                     Grant::ClientCredentials => Vec::new(),
                 };
-                let secret = oauth2.client.iter().flat_map(|client| &client.secret).flat_map(Words::names);
+                let secret = oauth2.client.iter().flat_map(|client| &client.secret).flat_map(Words::credentials);
                 grant.into_iter().chain(secret).collect()
             }
             _ => Vec::new(),
@@ -364,7 +364,7 @@ fn json_names<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<&'a str> {
 /// The names in braces of a text that stands in JSON.
 fn text_names(text: &str) -> impl Iterator<Item = &str> {
     let inside = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-    inside.map(|(name, _)| name.trim_start_matches('+'))
+    inside.map(|(name, _)| name.trim_start_matches(['+', '*']))
 }
 
 /// A URL to log in at: a whole one, or a path after the connector's `base_url`.

@@ -48,7 +48,7 @@ pub struct CookieKey {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyKey {
-    /// A JSON pointer such as `/auth/key`, or the name of a form's field, e.g. `api_key`.
+    /// A JSON pointer such as `/auth/key`, or the name of a form's field, e.g. `api_key`; `""` is the whole body, as a text.
     pub field: String,
     /// The secret setting that holds the key.
     pub value: Words,
@@ -64,6 +64,11 @@ pub(crate) enum Place<'a> {
 }
 
 impl Place<'_> {
+    /// Puts what the words say into the request, where they say anything.
+    pub(super) fn put_words(self, request: &mut Prepared, keyring: &Keyring, words: &Words) -> Result<(), Fault> {
+        keyring.sent(words)?.map_or(Ok(()), |value| self.put(request, &value))
+    }
+
     /// Puts `value` into the request.
     pub(crate) fn put(self, request: &mut Prepared, value: &Secret) -> Result<(), Fault> {
         match self {
@@ -84,8 +89,8 @@ pub(super) fn bearer(request: &mut Prepared, token: &Secret) -> Result<(), Fault
 
 impl HeaderKey {
     pub(super) fn put(&self, request: &mut Prepared, keyring: &Keyring) -> Result<(), Fault> {
-        let value = format!("{}{}", self.prefix, keyring.need(&self.value)?.expose());
-        Place::Header(&self.name).put(request, &Secret::new(value))
+        let Some(value) = keyring.sent(&self.value)? else { return Ok(()) };
+        Place::Header(&self.name).put(request, &Secret::new(format!("{}{}", self.prefix, value.expose())))
     }
 }
 
@@ -101,6 +106,11 @@ fn put_cookie(request: &mut Prepared, name: &str, value: &Secret) -> Result<(), 
 }
 
 fn put_into_body(request: &mut Prepared, field: &str, value: &Secret) -> Result<(), Fault> {
+    if field.is_empty() {
+        request.body = Bytes::from(value.expose().to_owned());
+        request.learn(value.clone());
+        return Ok(());
+    }
     let (content_type, bytes) = if field.starts_with('/') {
         ("application/json", in_json(&request.body, field, value)?)
     } else {

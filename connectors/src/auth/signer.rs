@@ -156,9 +156,9 @@ impl Signer {
                 Self::None => Ok(()),
                 Self::Bearer(token) => placement::bearer(request, &keyring.need(token)?),
                 Self::Header(header) => header.put(request, keyring),
-                Self::Query(param, value) => Place::Query(param).put(request, &keyring.need(value)?),
-                Self::Cookie(name, value) => Place::Cookie(name).put(request, &keyring.need(value)?),
-                Self::Body(field, value) => Place::Body(field).put(request, &keyring.need(value)?),
+                Self::Query(param, value) => Place::Query(param).put_words(request, keyring, value),
+                Self::Cookie(name, value) => Place::Cookie(name).put_words(request, keyring, value),
+                Self::Body(field, value) => Place::Body(field).put_words(request, keyring, value),
                 Self::Basic(basic) => basic.put(request, keyring),
                 Self::All(all) => {
                     for part in all {

@@ -1,4 +1,4 @@
-//! The texts that auth sends: the name of a setting, a text with placeholders, or a text as it stands.
+//! The texts that auth sends: the name of a setting, a text with placeholders, a text as it stands, or what is worked out of settings.
 //!
 //! A bare word is always a name, so a credential that somebody writes into a manifest by mistake is an unknown setting and not a secret
 //! in the open.
@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use crate::expression::Template;
+use crate::expression::{Expression, Template};
 
 /// A text that auth sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,30 @@ pub enum Words {
     Text(String),
     /// `{ first: […] }`: the first of these settings that is given.
     First(Vec<String>),
+    /// `{ expression: … }`: what is worked out of settings, secret ones among them, and of `now`; nothing is sent where it is null.
+    Computed(ComputedWords),
 }
+
+/// An expression in whose scope secrets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComputedWords {
+    pub(crate) expression: Expression,
+    /// The settings that it names.
+    names: Vec<String>,
+}
+
+impl ComputedWords {
+    fn parse(text: &str) -> Result<Self, crate::expression::ExpressionError> {
+        let expression = Expression::parse(text)?;
+        let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
+        let mut names: Vec<String> = expression.names().iter().map(root).filter(|name| name != NOW).collect();
+        names.dedup();
+        Ok(Self { expression, names })
+    }
+}
+
+/// The time at which a request is signed.
+pub(super) const NOW: &str = "now";
 
 impl Words {
     /// The names whose values it needs.
@@ -33,7 +56,13 @@ impl Words {
             Self::Template(template) => template.names().collect(),
             Self::Text(_) => Vec::new(),
             Self::First(names) => names.iter().map(String::as_str).collect(),
+            Self::Computed(computed) => computed.names.iter().map(String::as_str).collect(),
         }
+    }
+
+    /// The settings that hold nothing but a credential.
+    pub(super) fn credentials(&self) -> Vec<&str> {
+        if matches!(self, Self::Computed(_)) { Vec::new() } else { self.names() }
     }
 
     /// The value of this name.
@@ -47,6 +76,7 @@ impl Words {
 enum Said {
     Text(String),
     First(Vec<String>),
+    Expression(String),
 }
 
 struct WordsVisitor;
@@ -55,7 +85,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
     type Value = Words;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a setting, a text such as `{email}/token`, `{ text: … }` or `{ first: […] }`")
+        f.write_str("the name of a setting, a text such as `{email}/token`, `{ text: … }`, `{ first: […] }` or `{ expression: … }`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
@@ -72,6 +102,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
         Ok(match Said::deserialize(MapAccessDeserializer::new(map))? {
             Said::Text(text) => Words::Text(text),
             Said::First(names) => Words::First(names),
+            Said::Expression(text) => ComputedWords::parse(&text).map(Words::Computed).map_err(A::Error::custom)?,
         })
     }
 }
@@ -95,6 +126,9 @@ impl JsonSchema for Words {
             { "type": "object", "additionalProperties": false, "required": ["first"],
               "properties": { "first": { "type": "array", "items": { "type": "string" } } },
               "description": "The first of these settings that is given" },
+            { "type": "object", "additionalProperties": false, "required": ["expression"],
+              "properties": { "expression": { "type": "string" } },
+              "description": "What is worked out of settings, secret ones among them; nothing is sent where it is null" },
         ] })
     }
 }
@@ -112,5 +146,7 @@ mod tests {
         assert_eq!(crate::manifest::yaml::from_str::<Words>("api_key").unwrap(), Words::name("api_key"));
         assert_eq!(crate::manifest::yaml::from_str::<Words>("'{email}/token'").unwrap().names(), ["email"]);
         assert_eq!(crate::manifest::yaml::from_str::<Words>("{ text: X-1 }").unwrap(), Words::Text("X-1".into()));
+        let computed = "{ expression: \"(key ~ ':' ~ region) | base64_encode ~ (now | unix_seconds)\" }";
+        assert_eq!(crate::manifest::yaml::from_str::<Words>(computed).unwrap().names(), ["key", "region"]);
     }
 }

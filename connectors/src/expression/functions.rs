@@ -37,6 +37,17 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     });
     environment.add_filter("unix_seconds", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp()));
     environment.add_filter("unix_millis", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp_millis()));
+    environment.add_filter("unix_time", |value: minijinja::Value| unix_time(&value));
+    environment.add_filter("isoformat", |instant: String, between: Option<String>| -> Result<String, Error> {
+        let at = instant_of(&instant)?;
+        let fraction = if at.timestamp_subsec_micros() == 0 { "" } else { "%.6f" };
+        let between = between.unwrap_or_else(|| "T".to_owned());
+        Ok(at.format(&format!("%Y-%m-%d{between}%H:%M:%S{fraction}+00:00")).to_string())
+    });
+    environment.add_filter("in_zone", |instant: String, zone: String| -> Result<String, Error> {
+        let zone: chrono_tz::Tz = zone.parse().map_err(|_| failed(format!("`{zone}` is no time zone")))?;
+        Ok(rfc3339(instant_of(&instant)?.with_timezone(&zone).naive_local().and_utc()))
+    });
     environment.add_filter("parse_time", |text: String, pattern: String| parse_time(&text, &pattern));
     environment.add_filter("add_seconds", |instant: String, seconds: i64| -> Result<String, Error> {
         let span = chrono::TimeDelta::try_seconds(seconds).ok_or_else(|| failed("too many seconds".to_owned()))?;
@@ -94,6 +105,17 @@ pub(super) fn add(environment: &mut Environment<'static>) {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// Seconds since 1970: whole ones of a number, with their fraction of an instant.
+fn unix_time(value: &minijinja::Value) -> Result<minijinja::Value, Error> {
+    if let Ok(seconds) = f64::try_from(value.clone()) {
+        let whole = format!("{:.0}", seconds.trunc()).parse::<i64>();
+        return whole.map(minijinja::Value::from).map_err(|_| failed(format!("`{value}` is no instant")));
+    }
+    let at = instant_of(&instant_in(value)?)?;
+    let written = format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros());
+    written.parse::<f64>().map(minijinja::Value::from).map_err(|_| failed(format!("`{value}` is no instant")))
 }
 
 /// An instant from a text as ISO 8601 writes it, in UTC without an offset, or from seconds since 1970.

@@ -347,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_an_address_keeps_its_signs_and_escapes() {
+        let path = |value: &str| {
+            let scope = [("x".to_owned(), Scalar::Text(value.to_owned()))].into_iter().collect();
+            Template::parse("/a{*x}/b").unwrap().fill_path(&scope).ok()
+        };
+        for (value, expected) in [
+            ("", Some("/a/b")),
+            ("/v2:run", Some("/a/v2:run/b")),
+            ("%2Fx", Some("/a%2Fx/b")),
+            ("5% of", Some("/a5%25%20of/b")),
+            ("?y#z", Some("/a%3Fy%23z/b")),
+            ("/../x", None),
+        ] {
+            assert_eq!(path(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
     fn an_expression_is_typed_strict_and_bounded() {
         let value = |text: &str| Expression::parse(text).unwrap().evaluate(&scope());
         assert_eq!(value("from | unix_seconds"), Ok(Value::from(1_709_251_200)));

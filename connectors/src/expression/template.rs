@@ -1,7 +1,8 @@
 //! Texts with placeholders.
 //!
 //! RFC 6570 level 2 (<https://datatracker.ietf.org/doc/html/rfc6570>): in a path `{name}` is encoded as one segment, `{+name}` keeps `/`.
-//! No value can leave its place: an empty one, `.` and `..` are refused.
+//! No value can leave its place: an empty one, `.` and `..` are refused. `{*name}` is a part of an address already: it may be empty, its
+//! signs and escapes stay, and only what no path can hold is encoded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +17,51 @@ use super::{ExpressionError, Scalar, Scope};
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Name { name: String, keeps_slashes: bool },
+    Name { name: String, within: Within },
+}
+
+/// What of a path a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// One segment.
+    Segment,
+    /// Segments with `/` between them.
+    Segments,
+    /// Any part, written as addresses write it.
+    Address,
+}
+
+impl Within {
+    /// What stays as it is.
+    fn kept(self) -> &'static AsciiSet {
+        match self {
+            Self::Segment => SEGMENT,
+            Self::Segments => SEGMENTS,
+            Self::Address => ADDRESS,
+        }
+    }
+
+    /// The value as it stands in a path; nothing for one that would leave its place.
+    fn encoded(self, value: &str) -> Option<String> {
+        let is_up = |part: &str| part == "." || part == "..";
+        let is_bad = |part: &str| part.is_empty() || is_up(part);
+        let is_out = match self {
+            Self::Segment => is_bad(value),
+            Self::Segments => is_bad(value) || value.split('/').any(is_bad),
+            Self::Address => value.split('/').any(is_up),
+        };
+        if is_out {
+            return None;
+        }
+        let encoded = utf8_percent_encode(value, self.kept()).to_string();
+        let is_escaped = self != Self::Address || value.split('%').skip(1).all(is_escape);
+        Some(if is_escaped { encoded } else { encoded.replace('%', "%25") })
+    }
+}
+
+/// Whether what stands behind a percent sign makes an escape of it.
+fn is_escape(behind: &str) -> bool {
+    behind.get(..2).is_some_and(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// A text with placeholders.
@@ -30,6 +75,24 @@ pub struct Template {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same with `/`.
 const SEGMENTS: &AsciiSet = &SEGMENT.remove(b'/');
+/// The same with everything that may stand in a path.
+const ADDRESS: &AsciiSet = &SEGMENTS
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'%')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b':')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b'@')
+    .remove(b'[')
+    .remove(b']');
 
 impl Template {
     /// Reads a text with placeholders.
@@ -48,11 +111,15 @@ impl Template {
                 pieces.push(Piece::Literal(before.to_owned()));
             }
             let (inside, after) = after.split_once('}').ok_or_else(bad)?;
-            let (name, keeps_slashes) = inside.strip_prefix('+').map_or((inside, false), |name| (name, true));
+            let (name, within) = match (inside.strip_prefix('+'), inside.strip_prefix('*')) {
+                (Some(name), _) => (name, Within::Segments),
+                (_, Some(name)) => (name, Within::Address),
+                _ => (inside, Within::Segment),
+            };
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(bad());
             }
-            pieces.push(Piece::Name { name: name.to_owned(), keeps_slashes });
+            pieces.push(Piece::Name { name: name.to_owned(), within });
             rest = after;
         }
         if rest.contains('}') {
@@ -89,15 +156,9 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`ExpressionError::UnknownName`], or [`ExpressionError::LeavesPath`] for an empty value, `.` and `..`.
+    /// [`ExpressionError::UnknownName`], or [`ExpressionError::LeavesPath`] for a value that cannot stand there: an empty one, `.` and `..`.
     pub fn fill_path(&self, scope: &Scope) -> Result<String, ExpressionError> {
-        self.expand(scope, |value, keeps_slashes| {
-            let is_bad = |part: &str| part.is_empty() || part == "." || part == "..";
-            if is_bad(&value) || (keeps_slashes && value.split('/').any(is_bad)) {
-                return None;
-            }
-            Some(utf8_percent_encode(&value, if keeps_slashes { SEGMENTS } else { SEGMENT }).to_string())
-        })
+        self.expand(scope, |value, within| within.encoded(&value))
     }
 
     /// The value of a template that is one placeholder and nothing else, with its type.
@@ -136,14 +197,14 @@ impl Template {
     fn expand(
         &self,
         scope: &Scope,
-        encode: impl Fn(String, bool) -> Option<String>,
+        encode: impl Fn(String, Within) -> Option<String>,
     ) -> Result<String, ExpressionError> {
         let mut out = String::with_capacity(self.text.len());
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.push_str(text),
-                Piece::Name { name, keeps_slashes } => {
-                    let value = encode(self.look_up(scope, name)?.to_string(), *keeps_slashes);
+                Piece::Name { name, within } => {
+                    let value = encode(self.look_up(scope, name)?.to_string(), *within);
                     let leaves = || ExpressionError::LeavesPath { text: self.text.clone(), name: name.clone() };
                     out.push_str(&value.ok_or_else(leaves)?);
                 }
@@ -160,14 +221,14 @@ fn unfill(pieces: &[Piece], text: &str, known: &Scope, is_path: bool, names: &mu
         Piece::Literal(literal) => {
             text.strip_prefix(literal.as_str()).is_some_and(|text| unfill(rest, text, known, is_path, names))
         }
-        Piece::Name { name, keeps_slashes } => {
+        Piece::Name { name, within } => {
             if let Some(value) = known.get(name) {
-                let set = if *keeps_slashes { SEGMENTS } else { SEGMENT };
                 let value = value.to_string();
-                let value = if is_path { utf8_percent_encode(&value, set).to_string() } else { value };
+                let value = if is_path { utf8_percent_encode(&value, within.kept()).to_string() } else { value };
                 return text.strip_prefix(&value).is_some_and(|text| unfill(rest, text, known, is_path, names));
             }
-            let most = if is_path && !keeps_slashes { text.find('/').unwrap_or(text.len()) } else { text.len() };
+            let most =
+                if is_path && *within == Within::Segment { text.find('/').unwrap_or(text.len()) } else { text.len() };
             for end in (0..=most).filter(|end| text.is_char_boundary(*end)) {
                 let (value, behind) = text.split_at(end);
                 if unfill(rest, behind, known, is_path, names) {

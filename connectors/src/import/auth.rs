@@ -34,10 +34,10 @@ fn words(convert: &mut Convert<'_>, node: &Value, key: &str) -> Option<Value> {
     match node.get(key) {
         Some(Value::String(template)) => {
             let made = template_words(convert, node, template);
-            if made.is_none() {
-                convert.notes.impossible(node, format!("`{key}` of a way in: `{template}`"));
+            if let Err(reason) = &made {
+                convert.notes.impossible(node, format!("`{key}` of a way in: `{template}`: {reason}"));
             }
-            made
+            made.ok()
         }
         Some(Value::Null) | None => Some(json!({ "text": "" })),
         Some(other) => Some(json!({ "text": other.to_string() })),
@@ -57,13 +57,38 @@ fn secret(convert: &mut Convert<'_>, node: &Value, key: &str) -> Option<Value> {
 }
 
 /// A template in words that may hold secrets.
-pub(super) fn template_words(convert: &mut Convert<'_>, node: &Value, template: &str) -> Option<Value> {
-    let pieces = convert.pieces(node, &Names::default(), template).ok()?;
-    pieces_words(convert, &pieces)
+pub(super) fn template_words(convert: &mut Convert<'_>, node: &Value, template: &str) -> Result<Value, String> {
+    let pieces = convert.pieces(node, &Names::default(), template)?;
+    words_or_text(convert, node, &Names::default(), &pieces, "")
 }
 
-/// Pieces of a template in words that may hold secrets.
-pub(super) fn pieces_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
+/// Pieces of a template in words that may hold secrets; what comes to nothing is not sent.
+pub(super) fn pieces_words(
+    convert: &mut Convert<'_>,
+    node: &Value,
+    names: &Names,
+    pieces: &[Piece],
+) -> Result<Value, String> {
+    words_or_text(convert, node, names, pieces, " or none")
+}
+
+/// Names and texts where these say it, else an expression.
+fn words_or_text(
+    convert: &mut Convert<'_>,
+    node: &Value,
+    names: &Names,
+    pieces: &[Piece],
+    nothing: &str,
+) -> Result<Value, String> {
+    if let Some(words) = plain_words(convert, pieces) {
+        return Ok(words);
+    }
+    let code = convert.translate(node, names, Place::Credential, |translator| translator.text_of(pieces))?;
+    Ok(json!({ "expression": format!("{}{nothing}", code.tight()) }))
+}
+
+/// Pieces that are names and texts.
+fn plain_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
     match pieces {
         [] => return Some(json!({ "text": "" })),
         [Piece::Text(text)] => return Some(json!({ "text": text })),
@@ -133,7 +158,8 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
             }
         }
         Ast::Filter(of, name, ..) if matches!(name.as_str(), "string" | "trim") => return alternatives(convert, of),
-        Ast::If(then, _, Some(otherwise)) => {
+        // What is taken where it is given.
+        Ast::If(then, condition, Some(otherwise)) if asks_for(condition, then) => {
             let mut names = alternatives(convert, then)?;
             names.extend(alternatives(convert, otherwise)?);
             names.dedup();
@@ -152,6 +178,21 @@ fn alternatives(convert: &mut Convert<'_>, ast: &Ast) -> Option<Vec<String>> {
     Some(vec![convert.settings.find(&texts).name.clone()])
 }
 
+/// Whether a condition asks no more than whether a value is given.
+fn asks_for(condition: &Ast, value: &Ast) -> bool {
+    let Some(path) = value.path() else { return false };
+    let is_it = |of: &Ast| of.path().is_some_and(|found| found == path);
+    match condition {
+        Ast::Test(of, name, _) => name == "defined" && is_it(of),
+        Ast::Binary("in", key, within) => {
+            let mut found = within.path().unwrap_or_default();
+            found.extend(if let Ast::Constant(key) = key.as_ref() { Some(key.clone()) } else { None });
+            found == path
+        }
+        other => is_it(other),
+    }
+}
+
 /// User and password that a template itself puts together for `Authorization: Basic`.
 pub(super) fn basic_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
     let [Piece::Text(before), Piece::Expression(Ast::Filter(of, filter, ..))] = pieces else { return None };
@@ -166,9 +207,9 @@ pub(super) fn basic_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option
     let user: Vec<Piece> = flat.iter().take(colon).cloned().chain(part(left)).collect();
     let password: Vec<Piece> = part(right).into_iter().chain(flat.iter().skip(colon + 1).cloned()).collect();
     let mut fields = Map::new();
-    fields.insert("user".to_owned(), pieces_words(convert, &user)?);
+    fields.insert("user".to_owned(), plain_words(convert, &user)?);
     if !password.is_empty() {
-        fields.insert("password".to_owned(), pieces_words(convert, &password)?);
+        fields.insert("password".to_owned(), plain_words(convert, &password)?);
     }
     Some(json!({ "basic": fields }))
 }
@@ -219,8 +260,14 @@ fn url(convert: &mut Convert<'_>, node: &Value, template: &str) -> Option<String
             Piece::Text(text) if text.contains(['{', '}']) => return None,
             Piece::Text(text) => out.push_str(text),
             Piece::Expression(ast) => {
-                let names = alternatives(convert, ast)?;
-                out.push_str(&format!("{{{}}}", names.first()?));
+                let name = match alternatives(convert, ast).as_deref() {
+                    Some([name]) => name.clone(),
+                    _ => {
+                        let code = convert.translate_ast(node, &Names::default(), Place::Request, ast).ok()?.as_text();
+                        convert.shared_value(&code.text)
+                    }
+                };
+                out.push_str(&format!("{{{name}}}"));
             }
         }
     }
@@ -231,15 +278,15 @@ fn url(convert: &mut Convert<'_>, node: &Value, template: &str) -> Option<String
 fn login_value(convert: &mut Convert<'_>, node: &Value, value: &Value) -> Option<Value> {
     let Value::String(template) = value else { return Some(tree::plain(value)) };
     match template_words(convert, node, template) {
-        Some(Value::String(name)) if !name.contains('{') => return Some(format!("{{{name}}}").into()),
-        Some(Value::String(text)) => return Some(text.into()),
-        Some(words) if words.get("text").is_some_and(|words| !text(Some(words)).contains(['{', '}'])) => {
+        Ok(Value::String(name)) if !name.contains('{') => return Some(format!("{{{name}}}").into()),
+        Ok(Value::String(text)) => return Some(text.into()),
+        Ok(words) if words.get("text").is_some_and(|words| !text(Some(words)).contains(['{', '}'])) => {
             return words.get("text").cloned();
         }
         _ => {}
     }
-    let code =
-        convert.translate(node, &Names::default(), Place::Request, |translator| translator.as_text(template)).ok()?;
+    let names = Names::default();
+    let code = convert.translate(node, &names, Place::Credential, |translator| translator.as_text(template)).ok()?;
     Some(json!({ "expression": code.text }))
 }
 
@@ -483,7 +530,8 @@ fn session(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
     } else {
         let target = convert.target(component(request, "inject_into")?, &json!({ "http_method": "POST" }))?;
         let token = text(request.get("api_token"));
-        let value = if token.is_empty() { "session_token".into() } else { template_words(convert, request, token)? };
+        let value =
+            if token.is_empty() { "session_token".into() } else { template_words(convert, request, token).ok()? };
         placed(&target, value)
     };
     let mut session = json!({ "steps": [step], "send": send });

@@ -30,8 +30,8 @@ pub(super) fn columns(properties: &Map<String, Value>, key: &[Key], window: Opti
     }
     for one in key {
         let known = columns.get(&one.name).and_then(|column| column.get("type")).cloned();
-        // A key is compared, so it is a plain value.
-        let kind = known.filter(|kind| kind != "json").unwrap_or_else(|| "string".into());
+        // A key is compared, so it is a plain value or its text.
+        let kind = known.filter(|kind| kind != "float64").unwrap_or_else(|| "json".into());
         let mut column = json!({ "type": kind });
         if let (Some(path), Value::Object(fields)) = (&one.path, &mut column) {
             fields.insert("path".to_owned(), path.clone().into());

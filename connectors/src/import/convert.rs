@@ -21,7 +21,8 @@ pub(super) const BOUNDS: [&str; 2] = ["start_time", "end_time"];
 /// Our name for the page's token in requests.
 pub(super) const TOKEN: &str = "page_token";
 /// Names that requests know already.
-const TAKEN: [&str; 11] = [
+const TAKEN: [&str; 12] = [
+    "secrets_given",
     "from",
     "until",
     "now",
@@ -415,8 +416,13 @@ impl<'a> Convert<'a> {
             }
             return None;
         }
-        let mut cursor = window::look(self, stream, sync);
-        cursor.is_named |= cursor.is_used && names.first_only;
+        let mut cursor = window::look(self, stream, sync, requester);
+        if cursor.is_used && names.first_only {
+            let is_sent = ["start_time_option", "end_time_option"].map(|key| component(sync, key).is_some());
+            for (is_named, is_sent) in cursor.is_named.iter_mut().zip(is_sent) {
+                *is_named |= is_sent;
+            }
+        }
         let feed = window::feed(sync);
         if !cursor.is_used && feed.is_none() {
             self.notes

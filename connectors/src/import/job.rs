@@ -104,6 +104,9 @@ pub(super) fn fill(
     if whole.is_some() {
         made.fields.shift_remove("path");
     }
+    let mut downloaded = downloaded;
+    // The address is an answer's, and no parent's.
+    downloaded.url_field = None;
     let rules = errors::rules(convert, create, &names);
     if !rules.is_empty() {
         made.fields.insert("errors".to_owned(), rules.into());

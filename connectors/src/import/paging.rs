@@ -51,10 +51,12 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
     let option = component(paginator, "page_token_option");
     let is_path = option.is_some_and(|option| kind(option) == "RequestPath");
     let token = option.filter(|_| !is_path).and_then(|option| convert.target(option, requester));
-    if option.is_some() && token.is_none() && !is_path && names.token.is_none() {
-        convert
-            .notes
-            .approximated(paginator, "pages whose token a request of this method never sends: one page is read");
+    if token.is_none() && !is_path && names.token.is_none() {
+        convert.notes.approximated(
+            paginator,
+            "pages whose token no request sends: one page is read, where the original asks for it for ever",
+        );
+        paging.page_size = size.number.zip(size_target).map(|(number, target)| sized(&target, number));
         return paging;
     }
     // A parameter without a name is no slot of ours, and is written beside the others.
@@ -79,8 +81,7 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
     if let Some(target) = size_target {
         match (size.number, &size.template) {
             (Some(number), _) => {
-                let slot = target.slot();
-                paging.page_size = Some(json!({ "param": slot, "value": number, "source": SOURCE }));
+                paging.page_size = Some(sized(&target, number));
                 is_sent = true;
             }
             (None, Some(template)) => paging.computed_size = Some((target, template.clone())),
@@ -107,6 +108,11 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
         }
     };
     paging
+}
+
+/// A page size at its place.
+fn sized(target: &Target, number: u64) -> Value {
+    json!({ "param": target.slot(), "value": number, "source": SOURCE })
 }
 
 /// What stands for the page that says a vendor's number, which a low-code manifest does not know.
@@ -151,10 +157,7 @@ fn counted(
     is_sent: bool,
     is_page: bool,
 ) -> Option<Value> {
-    let Some(slot) = slot else {
-        convert.notes.impossible(strategy, "a pagination whose number goes nowhere");
-        return None;
-    };
+    let slot = slot?;
     let is_silent = !is_true(strategy.get("inject_on_first_request"));
     let first = if is_page { convert.number(strategy, "start_from_page").unwrap_or_default() } else { 0.0 };
     let first = format!("{first:.0}").parse::<i64>().unwrap_or_default();
@@ -221,10 +224,7 @@ fn cursor(
             Said::Plain(value) | Said::Computed(value) => json!({ "next_url": { "url": value, "adds_params": true } }),
         });
     }
-    let Some(slot) = slot else {
-        convert.notes.impossible(strategy, "a cursor that goes nowhere");
-        return None;
-    };
+    let slot = slot?;
     let value = match seen {
         Said::Plain(value) | Said::Computed(value) => value,
         Said::Link(relation) => {

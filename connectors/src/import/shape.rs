@@ -93,8 +93,13 @@ fn expander(convert: &mut Convert<'_>, selector: &Value, steps: &mut Vec<Value>)
         return;
     }
     if text(expander.get("on_no_records")) == "emit_parent" {
-        convert.notes.impossible(expander, "a record expander that gives the parent where it has nothing to expand");
-        return;
+        explode.insert("when_empty".to_owned(), "whole".into());
+    }
+    match (is_true(expander.get("merge_parent")), explode.contains_key("parent")) {
+        (true, true) => {}
+        (true, false) => drop(explode.insert("clash".to_owned(), "element".into())),
+        (false, true) => drop(explode.insert("clash".to_owned(), "parent".into())),
+        (false, false) => {}
     }
     steps.push(json!({ "explode": explode }));
 }
@@ -146,11 +151,13 @@ fn transform(convert: &mut Convert<'_>, node: &Value, names: &Names, steps: &mut
             steps.push(json!({ "rename": { "deep": true, "skip_lists": true, "replace": rule } }));
         }
         "FlattenFields" => {
-            if node.get("flatten_lists").is_none_or(|flag| flag != &Value::Bool(false)) {
-                convert.notes.approximated(node, "flat fields: lists stay lists");
+            let mut flatten = json!({ "prefix": false, "separator": ".", "clash": "lengthen" });
+            if let (true, Value::Object(fields)) =
+                (node.get("flatten_lists") != Some(&Value::Bool(false)), &mut flatten)
+            {
+                fields.insert("lists".to_owned(), true.into());
             }
-            convert.notes.approximated(node, "flat fields: a record in which two would get one name is refused");
-            steps.push(json!({ "flatten": { "prefix": false } }));
+            steps.push(json!({ "flatten": flatten }));
         }
         "DpathFlattenFields" => lift(convert, node, steps),
         other => convert.custom(node, other, "a transformation"),
@@ -165,53 +172,45 @@ fn lift(convert: &mut Convert<'_>, node: &Value, steps: &mut Vec<Value>) {
     };
     let (is_alone, is_moved) = (is_true(node.get("replace_record")), is_true(node.get("delete_origin_value")));
     let keys = component(node, "key_transformation");
-    let flatten = |at: &str| {
-        let mut flatten = json!({ "at": at, "prefix": false, "depth": 1 });
-        if let Value::Object(fields) = &mut flatten {
-            if is_alone {
-                fields.insert("alone".to_owned(), true.into());
+    let [before, after] = ["prefix", "suffix"].map(|name| keys.and_then(|keys| convert.constant_text(keys, name)));
+    let flatten = |at: &str, is_kept: bool| {
+        let mut fields = Map::from_iter([("at".to_owned(), Value::from(at)), ("prefix".to_owned(), false.into())]);
+        fields.insert("depth".to_owned(), 1.into());
+        for (name, is_so) in [("alone", is_alone), ("keep", is_kept && !is_alone)] {
+            if is_so {
+                fields.insert(name.to_owned(), true.into());
             }
-            fields.insert("clash".to_owned(), "leave".into());
         }
-        json!({ "flatten": flatten })
+        for (name, text) in [("before", &before), ("after", &after)] {
+            if let Some(text) = text.as_ref().filter(|text| !text.is_empty()) {
+                fields.insert(name.to_owned(), text.clone().into());
+            }
+        }
+        fields.insert("clash".to_owned(), "leave".into());
+        json!({ "flatten": fields })
     };
     let has_star = path.iter().any(|part| part == "*");
-    if (is_moved || is_alone) && keys.is_none() && !has_star {
-        steps.push(flatten(&pointer(&path)));
+    if !has_star {
+        steps.push(flatten(&pointer(&path), !is_moved));
         return;
     }
     let stars = path.iter().filter(|part| *part == "*").count();
-    if has_star && (stars > 1 || path.last().is_none_or(|last| last != "*")) {
+    if stars > 1 || path.last().is_none_or(|last| last != "*") {
         convert.notes.impossible(node, "fields that are lifted from the first of several places");
         return;
     }
     // What is lifted from a copy leaves the original where it is.
-    let copied = if has_star {
-        let above = path.get(..path.len() - 1).unwrap_or_default();
-        let of = above.iter().map(|part| ["[", &super::expression::quoted(part), "]"].concat()).collect::<String>();
-        json!({ "expression": format!("(record{of} | items | first | last) if record{of} is mapping else (record{of} | first if record{of} is sequence else none)") })
-    } else {
-        json!({ "from": pointer(&path) })
-    };
+    let above = path.get(..path.len() - 1).unwrap_or_default();
+    let of = above.iter().map(|part| ["[", &super::expression::quoted(part), "]"].concat()).collect::<String>();
+    let copied = json!({ "expression": format!("(record{of} | items | first | last) if record{of} is mapping else (record{of} | first if record{of} is sequence else none)") });
     steps.push(json!({ "add": { COPY: copied } }));
-    if let Some(keys) = keys {
-        let (before, after) = (convert.constant_text(keys, "prefix"), convert.constant_text(keys, "suffix"));
-        let mut rename = json!({ "at": format!("/{COPY}") });
-        for (name, value) in [("prefix", before), ("suffix", after)] {
-            if let (Some(value), Value::Object(fields)) = (value.filter(|value| !value.is_empty()), &mut rename) {
-                fields.insert(name.to_owned(), value.into());
-            }
-        }
-        if rename.get("prefix").is_some() || rename.get("suffix").is_some() {
-            steps.push(json!({ "rename": rename }));
-        }
-    }
-    steps.push(flatten(&format!("/{COPY}")));
+    steps.push(flatten(&format!("/{COPY}"), false));
     let mut left = vec![format!("/{COPY}")];
     if is_moved && !is_alone {
-        convert
-            .notes
-            .approximated(node, "fields that are lifted under new names: the original goes even where a name is taken");
+        convert.notes.approximated(
+            node,
+            "fields that are lifted from one of several: the original goes even where a name is taken",
+        );
         left.push(pointer(&path));
     }
     steps.push(json!({ "remove": left }));

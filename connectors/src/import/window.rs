@@ -39,22 +39,24 @@ pub(super) struct Cursor {
     /// The original's names for the bounds.
     pub(super) start_name: String,
     pub(super) end_name: String,
-    /// Something calls the bounds by their names.
-    pub(super) is_named: bool,
+    /// Something calls the start, or the end, by its name.
+    pub(super) is_named: [bool; 2],
     /// Bounds are sent, or something is done by them.
     pub(super) is_used: bool,
 }
 
 /// Looks how a stream uses its cursor.
-pub(super) fn look(convert: &mut Convert<'_>, stream: &Value, sync: &Value) -> Cursor {
+pub(super) fn look(convert: &mut Convert<'_>, stream: &Value, sync: &Value, requester: &Value) -> Cursor {
     let name = |convert: &mut Convert<'_>, key: &str, usual: &str| {
         convert.constant_text(sync, key).filter(|name| !name.is_empty()).unwrap_or_else(|| usual.to_owned())
     };
     let start_name = name(convert, "partition_field_start", "start_time");
     let end_name = name(convert, "partition_field_end", "end_time");
-    let is_named = names_any(stream, &[start_name.as_str(), end_name.as_str()]);
-    let is_sent = component(sync, "start_time_option").is_some() || component(sync, "end_time_option").is_some();
-    Cursor { start_name, end_name, is_named, is_used: is_named || is_sent }
+    let is_named = [&start_name, &end_name].map(|name| names_any(stream, &[name.as_str()]));
+    let is_sent = ["start_time_option", "end_time_option"]
+        .into_iter()
+        .any(|key| component(sync, key).is_some_and(|option| convert.target(option, requester).is_some()));
+    Cursor { start_name, end_name, is_named, is_used: is_named.contains(&true) || is_sent }
 }
 
 /// Whether a template names one of the bounds; the cursor itself and the parents are not looked at.
@@ -319,18 +321,18 @@ fn bounds(
     };
     let (from, until) = (option(convert, "start_time_option"), option(convert, "end_time_option"));
     let mut request = Map::new();
-    if cursor.is_named {
-        let [start, end] = super::convert::BOUNDS;
-        request.insert("from".to_owned(), json!({ "as": start }));
-        request.insert("until".to_owned(), json!({ "as": end }));
-        made.options.extend(from.map(|target| (target, start.to_owned())));
-        made.options.extend(until.map(|target| (target, end.to_owned())));
-    } else {
-        // A window has a start; one whose start nobody sends is known by name alone.
-        let [start, _] = super::convert::BOUNDS;
-        request.insert("from".to_owned(), from.map_or_else(|| json!({ "as": start }), |target| target.slot()));
-        if let Some(until) = until {
-            request.insert("until".to_owned(), until.slot());
+    // A window has a start; one whose start nobody sends is known by name alone.
+    for (at, (key, target)) in [("from", from), ("until", until)].into_iter().enumerate() {
+        let name = super::convert::BOUNDS.get(at).copied().unwrap_or_default();
+        let is_named = cursor.is_named.get(at) == Some(&true);
+        match target {
+            Some(target) if is_named => {
+                request.insert(key.to_owned(), json!({ "as": name }));
+                made.options.push((target, name.to_owned()));
+            }
+            Some(target) => drop(request.insert(key.to_owned(), target.slot())),
+            None if is_named || key == "from" => drop(request.insert(key.to_owned(), json!({ "as": name }))),
+            None => {}
         }
     }
     if step.is_inclusive && request.contains_key("until") {

@@ -37,7 +37,9 @@ pub(crate) fn check_parents<'a>(
         }
         let is_given = |name: &str| knows(stream, &above, manifest, name);
         let auth = stream.auth.as_ref().unwrap_or(&manifest.http.auth);
-        let is_known = |name: &str| is_given(name) || manifest.settings.get(name).is_some();
+        let is_known = |name: &str| {
+            is_given(name) || manifest.settings.get(name).is_some() || manifest.http.values.get(name).is_some()
+        };
         if let Some(unknown) = auth.names().iter().find(|name| !is_known(name)) {
             let reason = format!("`{unknown}` is no setting, slice or field of a parent");
             return Err(blame.incomplete(

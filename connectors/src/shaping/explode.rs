@@ -35,6 +35,22 @@ pub struct ExplodeManifest {
     /// What becomes of a record without elements; it is dropped and counted when absent.
     #[serde(default)]
     pub when_empty: WhenEmpty,
+    /// What is done when an element has a field of a name that is taken along.
+    #[serde(default)]
+    pub clash: Winner,
+}
+
+/// Which of two values of one name stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Winner {
+    /// Neither: the record goes to quarantine.
+    #[default]
+    Refuse,
+    /// The element's own.
+    Element,
+    /// What is taken along.
+    Parent,
 }
 
 /// What becomes of a record without elements.
@@ -46,6 +62,8 @@ pub enum WhenEmpty {
     Drop,
     /// One record with what is taken along and no element.
     Keep,
+    /// The record itself, as it was.
+    Whole,
     /// It goes to quarantine.
     Refuse,
 }
@@ -71,6 +89,7 @@ impl ExplodeManifest {
 
     /// The records that become of one.
     pub(super) fn rows<'a>(&self, mut record: Node<'a>) -> Result<Vec<Node<'a>>, Refusal> {
+        let whole = (self.when_empty == WhenEmpty::Whole).then(|| record.clone());
         let mut taken = Vec::new();
         for (name, pointer) in self.parent.iter() {
             let value = record.get(pointer.segments()).map_or(Node::null(), |node| node.clone());
@@ -98,6 +117,7 @@ impl ExplodeManifest {
             }
         }
         match (rows.is_empty(), self.when_empty) {
+            (true, WhenEmpty::Whole) => Ok(whole.into_iter().collect()),
             (true, WhenEmpty::Keep) => Ok(vec![Node::Object(taken)]),
             (true, WhenEmpty::Refuse) => Err(format!("`{}` holds nothing", self.at)),
             _ => Ok(rows),
@@ -129,10 +149,14 @@ impl ExplodeManifest {
             std::mem::take(item.members().ok_or_else(no_object)?)
         };
         for (name, value) in own {
-            if members.iter().any(|(known, _)| *known == name) {
-                return Err(format!("`{name}` is in an element of `{}` and is taken along too", self.at));
+            match (members.iter_mut().find(|(known, _)| *known == name), self.clash) {
+                (None, _) => members.push((name, value)),
+                (Some((_, known)), Winner::Element) => *known = value,
+                (Some(_), Winner::Parent) => {}
+                (Some(_), Winner::Refuse) => {
+                    return Err(format!("`{name}` is in an element of `{}` and is taken along too", self.at));
+                }
             }
-            members.push((name, value));
         }
         Ok(Node::Object(members))
     }

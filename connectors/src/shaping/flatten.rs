@@ -1,5 +1,5 @@
 //! Nested fields that are lifted up: `address.city` as `address_city`. Two fields that would get one name refuse the record, unless the
-//! manifest says that the record stays as it is then.
+//! manifest says that the record stays as it is then, or that the later one's name is longer.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::Refusal;
 use super::node::Node;
 use crate::decoding::{NESTING_MAX, Pointer};
 
-/// How nested fields are lifted up. Lists stay lists.
+/// How nested fields are lifted up. Lists stay lists unless `lists` says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlattenManifest {
@@ -22,6 +22,14 @@ pub struct FlattenManifest {
     pub depth: u32,
     /// What is lifted takes the record's place, where `at` holds fields: nothing else of the record stays.
     pub alone: bool,
+    /// What is lifted from `at` stays there, too.
+    pub keep: bool,
+    /// What stands before the name of a lifted field.
+    pub before: String,
+    /// What stands after the name of a lifted field.
+    pub after: String,
+    /// The elements of lists are lifted, too, each under the name of its list and its place; needs `clash: lengthen`.
+    pub lists: bool,
     /// What is done when two fields would get one name.
     pub clash: Clash,
 }
@@ -35,6 +43,8 @@ pub enum Clash {
     Refuse,
     /// The record stays as it is.
     Leave,
+    /// The field that is met later has the name of what it stands in before its own; fields are met from the last to the first.
+    Lengthen,
 }
 
 impl Default for FlattenManifest {
@@ -45,6 +55,10 @@ impl Default for FlattenManifest {
             prefix: true,
             depth: NESTING_MAX,
             alone: false,
+            keep: false,
+            before: String::new(),
+            after: String::new(),
+            lists: false,
             clash: Clash::default(),
         }
     }
@@ -52,19 +66,27 @@ impl Default for FlattenManifest {
 
 impl FlattenManifest {
     pub(super) fn apply(&self, record: &mut Node<'_>) -> Result<(), Refusal> {
+        if self.clash == Clash::Lengthen {
+            self.lengthen(record);
+            return Ok(());
+        }
         let mut flat = Vec::new();
         if let Some(at) = &self.at {
             if self.clash == Clash::Leave && !self.alone && self.would_clash(at, record) {
                 return Ok(());
             }
-            let lifted = record.take(at.segments());
+            let lifted = if self.keep && !self.alone {
+                record.get(at.segments()).map(|node| node.clone())
+            } else {
+                record.take(at.segments())
+            };
             let Some(members) = record.members() else { return Ok(()) };
             flat.append(members);
             if let Some(mut value) = lifted {
                 if value.members().is_none() {
                     // What is no object stays where it was.
                     *members = flat;
-                    return record.put(at.segments(), value);
+                    return if self.keep && !self.alone { Ok(()) } else { record.put(at.segments(), value) };
                 }
                 if self.alone && value.members().is_some_and(|members| !members.is_empty()) {
                     flat.clear();
@@ -97,6 +119,33 @@ impl FlattenManifest {
         lifted.iter().any(|(name, _)| known.iter().any(|(known, _)| known == name))
     }
 
+    /// Lifts everything, the last member first.
+    fn lengthen(&self, record: &mut Node<'_>) {
+        let mut flat: Vec<(String, Node<'_>)> = Vec::new();
+        let mut left = vec![(std::mem::replace(record, Node::null()), String::new())];
+        let mut is_in_list = false;
+        while let Some((mut value, name)) = left.pop() {
+            if let Some(members) = value.members() {
+                for (inner, child) in std::mem::take(members) {
+                    let is_known = is_in_list || flat.iter().any(|(known, _)| *known == inner);
+                    let inner = if is_known { format!("{name}{}{inner}", self.separator) } else { inner };
+                    left.push((child, inner));
+                }
+            } else if let (true, Some(items)) = (self.lists, value.items()) {
+                for (place, child) in std::mem::take(items).into_iter().enumerate() {
+                    is_in_list = true;
+                    left.push((child, format!("{name}{}{place}", self.separator)));
+                }
+            } else {
+                match flat.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, old)) => *old = value,
+                    None => flat.push((name, value)),
+                }
+            }
+        }
+        *record = Node::Object(flat);
+    }
+
     fn lift<'a>(&self, name: &str, mut value: Node<'a>, level: u32, flat: &mut Vec<(String, Node<'a>)>) {
         let members = if level > self.depth { None } else { value.members().filter(|members| !members.is_empty()) };
         let Some(members) = members else {
@@ -105,6 +154,7 @@ impl FlattenManifest {
         };
         for (inner, child) in std::mem::take(members) {
             let name = if self.prefix { format!("{name}{}{inner}", self.separator) } else { inner };
+            let name = if level == 1 { format!("{}{name}{}", self.before, self.after) } else { name };
             self.lift(&name, child, level + 1, flat);
         }
     }

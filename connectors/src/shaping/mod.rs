@@ -27,7 +27,7 @@ mod rename;
 
 pub use add::{AddManifest, EachItemManifest, ResultType};
 pub use columns::Normal;
-pub use explode::{ExplodeManifest, WhenEmpty};
+pub use explode::{ExplodeManifest, WhenEmpty, Winner};
 pub use fit::Fit;
 pub use flatten::{Clash, FlattenManifest};
 pub use include::IncludeManifest;

@@ -60,6 +60,9 @@ use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValu
 use crate::stream::{Purpose, Stream};
 use crate::transport::Transport;
 
+/// The names of the credentials that were given, for what is worked out of settings.
+const SECRETS_GIVEN: &str = "secrets_given";
+
 /// What a source needs beside its settings.
 #[derive(Clone, Debug)]
 pub struct SourceOptions {
@@ -165,8 +168,12 @@ impl Source {
         let mut scope: Scope = resolved.plain.clone();
         let lists = resolved.lists.iter().map(|(name, list)| (name.clone(), Scalar::List(list.clone())));
         scope.extend(lists);
+        // What is worked out of settings may ask which credentials there are, and no more.
+        let mut asked = scope.clone();
+        asked.insert(SECRETS_GIVEN.to_owned(), Scalar::List(resolved.secrets.keys().cloned().collect()));
         for (name, value) in manifest.http.values.iter() {
-            let value = value.value(&scope).map_err(|error| blame("http.values", error.into()))?;
+            let value = value.value(&asked).map_err(|error| blame("http.values", error.into()))?;
+            asked.insert(name.to_owned(), Scalar::from_json(&value));
             scope.insert(name.to_owned(), Scalar::from_json(&value));
         }
         let mut project =
@@ -179,8 +186,12 @@ impl Source {
         }
         let base = base_url(&connector, &scope).map_err(|fault| blame("http.base_url", fault))?;
         let bases = Bases::of(&streams, &scope).map_err(|wrong| blame(&wrong.0, wrong.1))?;
+        let mut known = resolved.clone();
+        let values =
+            manifest.http.values.iter().filter_map(|(name, _)| Some((name.to_owned(), scope.get(name)?.clone())));
+        known.plain.extend(values);
         let (transport, authenticators) =
-            access::access(manifest, &name, &resolved, &streams, &base, &bases.urls(), &options, &blame)?;
+            access::access(manifest, &name, &known, &streams, &base, &bases.urls(), &options, &blame)?;
         let mut contracts = Vec::new();
         for stream in streams.iter().filter(|stream| stream.purpose == Purpose::Itself) {
             let is_wanted = stream.when.as_ref().map_or(Ok(true), |when| when.holds(&claims));

@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod formats;
 mod import_kinds;
+mod import_values;
 mod imports;
 mod jobs;
 mod limits;

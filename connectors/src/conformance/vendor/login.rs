@@ -243,6 +243,11 @@ fn expected(words: &Words, known: &BTreeMap<String, String>) -> Option<String> {
         Words::Name(name) => known.get(name).cloned(),
         Words::Text(text) => Some(text.clone()),
         Words::First(names) => names.iter().find_map(|name| known.get(name).cloned()),
+        Words::Computed(computed) => {
+            let text = |text: &String| crate::expression::Scalar::Text(text.clone());
+            let scope: Scope = known.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+            computed.expression.evaluate(&scope).ok()?.as_str().map(str::to_owned)
+        }
         Words::Template(template) => {
             let mut scope = Scope::new();
             for name in template.names() {

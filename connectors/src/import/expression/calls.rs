@@ -49,14 +49,27 @@ impl Translator<'_> {
         Ok(match (method, of.kind) {
             ("strftime", Kind::Instant | Kind::Day) => of.filter(&format!("strftime({})", format(self)?), Kind::Text),
             ("isoformat", Kind::Instant) => {
-                let pattern = if codes.len() > 1 { "%Y-%m-%dT%H:%M:%S+00:00" } else { "%Y-%m-%dT%H:%M:%S%.6f+00:00" };
-                of.filter(&format!("strftime('{pattern}')"), Kind::Text)
+                let whole = "strftime('%Y-%m-%dT%H:%M:%S+00:00')";
+                let filter = if codes.len() > 1 { whole.to_owned() } else { with("isoformat", &texts) };
+                of.filter(&filter, Kind::Text)
             }
             ("isoformat", Kind::Day) => of.filter("strftime('%Y-%m-%d')", Kind::Text),
-            ("timestamp", Kind::Instant) => of.filter("unix_seconds", Kind::Number),
+            ("timestamp", Kind::Instant) => of.filter("unix_time", Kind::Number),
+            ("isoweekday", Kind::Instant | Kind::Day) => {
+                of.filter("strftime('%u')", Kind::Text).filter("int", Kind::Number)
+            }
+            ("weekday", Kind::Instant | Kind::Day) => {
+                let day = of.filter("strftime('%u')", Kind::Text).filter("int", Kind::Number);
+                Code::new(format!("{} - 1", day.tight()), Kind::Number)
+            }
             ("date", Kind::Instant) => Code { kind: Kind::Day, ..of },
             ("lower" | "upper" | "title" | "capitalize", _) => of.as_text().filter(method, Kind::Text),
             ("strip", _) => of.as_text().filter(&with("trim", &texts), Kind::Text),
+            ("rstrip", _) if texts.is_empty() => of.as_text().filter("regex_replace('\\\\s+$', '')", Kind::Text),
+            ("lstrip", _) if texts.is_empty() => of.as_text().filter("regex_replace('^\\\\s+', '')", Kind::Text),
+            ("values", _) if texts.is_empty() => {
+                Code::atom(format!("({} | items | map(attribute=1) | list)", of.tight()), Kind::List)
+            }
             ("rstrip", _) if texts.len() == 1 => {
                 of.as_text().filter(&format!("regex_replace({} , '')", end_pattern(&codes)?), Kind::Text)
             }
@@ -92,13 +105,17 @@ impl Translator<'_> {
             ast.and_then(|ast| this.known(ast)).and_then(|value| value.as_str().map(str::to_owned))
         };
         let now = match self.place {
-            Place::Request => Ok("now"),
+            Place::Request | Place::Credential => Ok("now"),
             Place::Record => Ok("given.now"),
             Place::Page | Place::Answer => Err("the time is not known here".to_owned()),
         };
         Ok(match name {
             "now_utc" => Code::atom(now?, Kind::Instant),
             "today_utc" => Code::atom(now?, Kind::Day),
+            "today_with_timezone" => {
+                let zone = self.code(argument(0, "timezone").ok_or("`today_with_timezone` needs a zone")?)?.as_text();
+                Code::new(format!("{} | in_zone({})", now?, zone.text), Kind::Day)
+            }
             "duration" => {
                 let text = known_text(self, argument(0, "datestring")).ok_or("a duration must be written out")?;
                 let (months, seconds) = duration(&text).ok_or_else(|| format!("`{text}` is no duration"))?;
@@ -118,8 +135,7 @@ impl Translator<'_> {
             }
             "str_to_datetime" => self.instant(argument(0, "s").ok_or("`str_to_datetime` needs a text")?)?,
             "timestamp" => {
-                let of = self.instant(argument(0, "dt").ok_or("`timestamp` needs a time")?)?;
-                of.filter("unix_seconds", Kind::Number)
+                self.code(argument(0, "dt").ok_or("`timestamp` needs a time")?)?.filter("unix_time", Kind::Number)
             }
             "format_datetime" => {
                 return self.format_datetime(argument(0, "dt"), argument(1, "format"), argument(2, "input_format"));
@@ -200,8 +216,7 @@ impl Translator<'_> {
             "length" | "count" => of.filter("length", Kind::Number),
             "base64encode" | "base64binascii_decode" => of.as_text().filter("base64_encode", Kind::Text),
             "base64decode" => of.as_text().filter("base64_decode", Kind::Text),
-            "regex_search" => of.as_text().filter(&with("regex_search", &texts), Kind::Text),
-            "regex_replace" => of.as_text().filter(&with("regex_replace", &texts), Kind::Text),
+            "regex_search" | "regex_replace" => return self.by_regex(&of, name, arguments, texts),
             "hash" => {
                 let kind = arguments
                     .first()
@@ -247,6 +262,26 @@ impl Translator<'_> {
         })
     }
 
+    /// A filter with a regular expression, which must be one of ours, too.
+    fn by_regex(&mut self, of: &Code, name: &str, arguments: &[Ast], mut texts: Vec<String>) -> Answer {
+        let pattern = arguments.first().and_then(|pattern| self.known_text(pattern));
+        let pattern = pattern.ok_or("a regular expression must be written out")?;
+        let regex = crate::expression::regex(&pattern)
+            .map_err(|_| format!("the regular expression `{pattern}` has no counterpart"))?;
+        if name == "regex_search" {
+            // Without a group the original finds nothing.
+            return Ok(match regex.captures_len() {
+                1 => Code::atom("''", Kind::Text),
+                _ => of.as_text().filter(&with(name, &texts), Kind::Text),
+            });
+        }
+        if let Some(replacement) = arguments.get(1).and_then(|with| self.known_text(with)) {
+            texts.truncate(1);
+            texts.push(quoted(&replaced_by(&replacement)));
+        }
+        Ok(of.as_text().filter(&with(name, &texts), Kind::Text))
+    }
+
     pub(super) fn test(&mut self, of: &Ast, name: &str, arguments: &[Ast]) -> Answer {
         let is_answer = matches!(self.place, Place::Page | Place::Answer);
         if name == "defined"
@@ -282,6 +317,31 @@ impl Translator<'_> {
 
 fn with(name: &str, arguments: &[String]) -> String {
     if arguments.is_empty() { name.to_owned() } else { format!("{name}({})", arguments.join(", ")) }
+}
+
+/// What stands for matches, groups as we write them.
+fn replaced_by(python: &str) -> String {
+    let mut out = String::new();
+    let mut chars = python.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('$', _) => out.push_str("$$"),
+            ('\\', Some(digit)) if digit.is_ascii_digit() => {
+                out.push_str(&format!("${{{digit}}}"));
+                chars.next();
+            }
+            ('\\', Some('g')) => {
+                let name: String = chars.by_ref().skip(2).take_while(|c| *c != '>').collect();
+                out.push_str(&format!("${{{name}}}"));
+            }
+            ('\\', Some('\\')) => {
+                out.push('\\');
+                chars.next();
+            }
+            (c, _) => out.push(c),
+        }
+    }
+    out
 }
 
 fn class(codes: &[Code]) -> Result<String, String> {

@@ -21,6 +21,8 @@ use crate::manifest::SettingType;
 pub(super) enum Place {
     /// In a request: settings, slices, bounds, the page's token.
     Request,
+    /// In what auth sends: settings, secret ones among them, and slices.
+    Credential,
     /// After a page: the answer, its records, settings.
     Page,
     /// In a record.
@@ -113,7 +115,7 @@ impl Code {
     pub(super) fn as_text(&self) -> Self {
         match self.kind {
             Kind::Text => self.clone(),
-            Kind::Instant => self.filter("strftime('%Y-%m-%d %H:%M:%S%.6f+00:00')", Kind::Text),
+            Kind::Instant => self.filter("isoformat(' ')", Kind::Text),
             Kind::Day => self.filter("strftime('%Y-%m-%d')", Kind::Text),
             _ => self.filter("text", Kind::Text),
         }
@@ -209,6 +211,14 @@ impl Translator<'_> {
         }
     }
 
+    /// Pieces as an expression whose value is a text.
+    pub(super) fn text_of(&mut self, pieces: &[Piece]) -> Answer {
+        match pieces {
+            [Piece::Expression(ast)] => Ok(self.code(ast)?.as_text()),
+            pieces => self.join(pieces),
+        }
+    }
+
     /// The template as an expression with the value that its text spells.
     pub(super) fn as_value(&mut self, template: &str) -> Answer {
         let pieces = self.pieces(template)?;
@@ -264,11 +274,14 @@ impl Translator<'_> {
         Ok(pieces
             .into_iter()
             .map(|piece| match piece {
-                Piece::Expression(ast) => match self.known(&self.settings.written_out(&ast)) {
-                    Some(Value::String(text)) => Piece::Text(text),
-                    Some(value) if !value.is_null() => Piece::Expression(Ast::Constant(value)),
-                    _ => Piece::Expression(self.settings.written_out(&ast)),
-                },
+                Piece::Expression(ast) => {
+                    let ast = self.settings.written_out(&self.folded(&ast));
+                    match self.known(&ast) {
+                        Some(Value::String(text)) => Piece::Text(text),
+                        Some(value) if !value.is_null() => Piece::Expression(Ast::Constant(value)),
+                        _ => Piece::Expression(ast),
+                    }
+                }
                 text @ Piece::Text(_) => text,
             })
             .fold(Vec::new(), |mut out, piece| {
@@ -280,22 +293,43 @@ impl Translator<'_> {
             }))
     }
 
+    /// The expression with keys that are put together of what is known, `config['a_' ~ parameters.b]`, written out.
+    fn folded(&self, ast: &Ast) -> Ast {
+        ast.replaced(&|ast| {
+            let Ast::Item(of, key) = ast else { return None };
+            let key = match key.as_ref() {
+                Ast::Constant(_) => return None,
+                key => self.known(key)?,
+            };
+            Some(Ast::Item(Box::new(self.folded(of)), Box::new(Ast::Constant(key))))
+        })
+    }
+
     /// The value of what needs no request to be known.
     fn known(&self, ast: &Ast) -> Option<Value> {
         if let Ast::Constant(value) = ast {
             return Some(value.clone());
+        }
+        if let Ast::Binary("+" | "~", left, right) = ast
+            && let (Some(Value::String(left)), Some(Value::String(right))) = (self.known(left), self.known(right))
+        {
+            return Some(format!("{left}{right}").into());
         }
         let path = ast.path()?;
         let (root, rest) = path.split_first()?;
         if !matches!(root.as_str(), Some("parameters" | "options")) {
             return None;
         }
-        let mut value = self.parameters.get(rest.first()?.as_str()?)?;
+        // What nobody handed down is nothing.
+        let nothing = || Some(Value::from(""));
+        let Some(mut value) = self.parameters.get(rest.first()?.as_str()?) else { return nothing() };
         for key in rest.get(1..)? {
-            value = match key {
-                Value::String(name) => value.get(name)?,
-                key => value.get(usize::try_from(key.as_i64()?).ok()?)?,
+            let below = match key {
+                Value::String(name) => value.get(name),
+                key => value.get(usize::try_from(key.as_i64()?).ok()?),
             };
+            let Some(below) = below else { return nothing() };
+            value = below;
         }
         Some(super::tree::plain(value))
     }
@@ -402,6 +436,24 @@ impl Translator<'_> {
 
     /// A value that is only asked whether it is one.
     fn truth(&mut self, ast: &Ast) -> Answer {
+        if self.place == Place::Request
+            && let Some(path) = ast.path().filter(|path| path.len() > 1 && path.first() == Some(&"config".into()))
+        {
+            let texts: Vec<String> = path.iter().skip(1).map(key_text).collect();
+            if self.settings.is_secret(&texts) {
+                let name = self.settings.find(&texts).name.clone();
+                return Ok(Code::new(format!("{} in secrets_given", quoted(&name)), Kind::Bool));
+            }
+        }
+        if self.place == Place::Page
+            && let Some(root) = ast.path().filter(|path| path.len() == 1).and_then(|path| path.first().cloned())
+        {
+            match root.as_str() {
+                Some("last_record") => return Ok(Code::new("count > 0", Kind::Bool)),
+                Some("response" | "headers") => return Ok(Code::atom("true", Kind::Bool)),
+                _ => {}
+            }
+        }
         if let Some(path) = ast.path()
             && path.len() == 1
             && path
@@ -426,6 +478,11 @@ impl Translator<'_> {
             return Ok(Code::new(format!("{} or {}", left.tight(), right.tight()), Kind::Any));
         }
         let of = self.code(of)?;
+        if matches!(of.kind, Kind::Instant | Kind::Day)
+            && let Some(pattern) = key.as_str().and_then(part_of_time)
+        {
+            return Ok(of.filter(&format!("strftime('{pattern}')"), Kind::Text).filter("int", Kind::Number));
+        }
         Ok(Code::atom(step(&of.tight(), key), Kind::Any))
     }
 
@@ -488,6 +545,15 @@ impl Translator<'_> {
             ("response", Place::Answer) if path.len() == 1 && key.contains(' ') => {
                 Some(Code::atom("false", Kind::Bool))
             }
+            ("response" | "last_record", Place::Page) if path.len() > 1 => {
+                let of = self.reference(&path)?.ok_or("it cannot be seen")?;
+                let (key, of) = (quoted(&key), of.tight());
+                Some(Code::new(format!("({key} in {of}) if {of} is iterable else false"), Kind::Bool))
+            }
+            ("last_record", Place::Page) if path.len() == 1 => {
+                let code = self.reference(&below)?.ok_or("it cannot be seen")?;
+                Some(Code::new(format!("{} is not none", code.tight()), Kind::Bool))
+            }
             ("response", Place::Page | Place::Answer) if path.len() == 1 => {
                 let code = self.reference(&below)?.ok_or("it cannot be seen")?;
                 Some(Code::new(format!("{} is not none", code.tight()), Kind::Bool))
@@ -499,11 +565,11 @@ impl Translator<'_> {
     /// A setting by its name, without anything in its place.
     fn bare_setting(&mut self, path: &[String]) -> Result<String, String> {
         let setting = self.settings.find(path);
-        if setting.is_secret {
+        if setting.is_secret && self.place != Place::Credential {
             return Err(format!("`{}` is a secret, which only credentials may hold", setting.name));
         }
         Ok(match self.place {
-            Place::Request => setting.name.clone(),
+            Place::Request | Place::Credential => setting.name.clone(),
             Place::Page | Place::Record => format!("settings.{}", setting.name),
             Place::Answer => return Err("a rule about answers sees no settings".to_owned()),
         })
@@ -518,6 +584,10 @@ impl Translator<'_> {
         Ok(Some(match root {
             "config" if !rest.is_empty() => return self.setting(&texts).map(Some),
             "stream_interval" | "stream_slice" | "stream_partition" if !rest.is_empty() => self.slice(&texts)?,
+            "session_token" if self.place == Place::Credential && rest.is_empty() => named("session_token"),
+            "next_page_token" if self.place == Place::Credential && self.names.token.is_some() => {
+                return Err("a secret stands beside the page's token".to_owned());
+            }
             "next_page_token" => match &self.names.token {
                 Some(token) => Code::new(format!("{token} or none"), Kind::Any),
                 None => Code::atom("none", Kind::Any),
@@ -581,17 +651,20 @@ impl Translator<'_> {
         } else if let [name] = path
             && let Some(ours) = self.names.bounds.get(name)
         {
+            if self.place == Place::Credential {
+                return Err("a secret stands beside a bound of the window".to_owned());
+            }
             ours.clone()
         } else {
             // What a slice does not have is nothing, as in the original.
             return Ok(Code::atom("''", Kind::Text));
         };
         Ok(match self.place {
-            Place::Request if self.names.nullable.contains(&name) => {
+            Place::Request | Place::Credential if self.names.nullable.contains(&name) => {
                 Code::new(format!("{name} | default(none)"), Kind::Any)
             }
             Place::Request if self.names.lists.contains(&name) => Code::atom(name, Kind::List),
-            Place::Request => named(&name),
+            Place::Request | Place::Credential => named(&name),
             Place::Record => Code::atom(format!("given.{name}"), Kind::Any),
             Place::Page => Code::atom(format!("settings.{name}"), Kind::Any),
             Place::Answer => return Err("a rule about answers sees no slice".to_owned()),
@@ -653,6 +726,19 @@ fn settled(code: &Code) -> Code {
         Kind::Instant | Kind::Day => code.as_text(),
         _ => code.clone(),
     }
+}
+
+/// How a part of a time is written.
+fn part_of_time(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "year" => "%Y",
+        "month" => "%m",
+        "day" => "%d",
+        "hour" => "%H",
+        "minute" => "%M",
+        "second" => "%S",
+        _ => return None,
+    })
 }
 
 fn moved(of: &Code, months: i64, seconds: i64) -> Code {

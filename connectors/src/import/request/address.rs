@@ -6,7 +6,7 @@ use super::{Request, Target, secret_words, template};
 use crate::import::auth::placed;
 use crate::import::convert::Convert;
 use crate::import::expression::{Names, Place};
-use crate::import::jinja::Piece;
+use crate::import::jinja::{Ast, Piece};
 use crate::import::settings::plain_text;
 use crate::import::tree::text;
 
@@ -49,7 +49,7 @@ pub(super) fn address(convert: &mut Convert<'_>, requester: &Value, names: &Name
         },
     };
     request.base = base;
-    let (path, query) = split_query(rest);
+    let (path, query) = split_query(super::super::lengths::flat(&rest));
     request.path = match template(convert, requester, names, &path, true, request) {
         Ok(path) => path,
         Err(reason) => {
@@ -210,8 +210,16 @@ fn query_params(
     request: &mut Request,
 ) -> Result<(), String> {
     let mut pairs: Vec<Vec<Piece>> = vec![Vec::new()];
+    let mut is_optional: Vec<usize> = Vec::new();
     for piece in query {
         match piece {
+            // `&name=value` under a condition is a parameter that goes along or not.
+            Piece::Expression(ast) if conditional(&ast).is_some() => {
+                let Some((name, value)) = conditional(&ast) else { continue };
+                pairs.push(vec![Piece::Text(format!("{name}=")), Piece::Expression(value)]);
+                pairs.push(Vec::new());
+                is_optional.push(pairs.len() - 2);
+            }
             Piece::Text(text) => {
                 for (at, part) in text.split('&').enumerate() {
                     if at > 0 {
@@ -229,7 +237,7 @@ fn query_params(
             }
         }
     }
-    for mut pair in pairs.into_iter().filter(|pair| !pair.is_empty()) {
+    for (at, mut pair) in pairs.into_iter().enumerate().filter(|(_, pair)| !pair.is_empty()) {
         let Some(Piece::Text(first)) = pair.first_mut() else {
             return Err("a parameter has a computed name".to_owned());
         };
@@ -245,9 +253,12 @@ fn query_params(
         }
         let value = if pair.is_empty() {
             "".into()
-        } else if let Some(words) = secret_words(convert, &pair) {
+        } else if let Some(words) = secret_words(convert, requester, names, &pair)? {
             request.credentials.push(placed(&Target::Query(decode(&name)), words));
             continue;
+        } else if is_optional.contains(&at) {
+            let code = convert.translate(requester, names, Place::Request, |translator| translator.text_of(&pair))?;
+            serde_json::json!({ "expression": format!("{} or none", code.tight()) })
         } else {
             let template = template(convert, requester, names, &pair, false, request)?;
             template.into()
@@ -255,4 +266,27 @@ fn query_params(
         request.params.insert(decode(&name), value);
     }
     Ok(())
+}
+
+/// The parameter that an expression writes under a condition, `&name=value` or nothing: its name, and its value under the condition.
+fn conditional(ast: &Ast) -> Option<(String, Ast)> {
+    let Ast::If(then, condition, otherwise) = ast else { return None };
+    let is_blank = |ast: &Ast| matches!(ast, Ast::Constant(Value::String(text)) if text.is_empty());
+    if !otherwise.as_deref().is_none_or(is_blank) {
+        return None;
+    }
+    let mut pieces = super::super::lengths::flat(&[Piece::Expression(then.as_ref().clone())]);
+    let Some(Piece::Text(first)) = pieces.first_mut() else { return None };
+    let (name, value) = first.trim_start_matches('&').split_once('=')?;
+    let (name, value) = (name.to_owned(), value.to_owned());
+    if value.contains('&')
+        || pieces.iter().skip(1).any(|piece| matches!(piece, Piece::Text(text) if text.contains('&')))
+    {
+        return None;
+    }
+    if let Some(first) = pieces.first_mut() {
+        *first = Piece::Text(value);
+    }
+    let nothing = Ast::Constant("".into());
+    Some((name, Ast::If(Box::new(Ast::Joined(pieces)), condition.clone(), Some(Box::new(nothing)))))
 }

@@ -196,8 +196,17 @@ pub(super) fn request_after(convert: &mut Convert<'_>, requester: &Value, names:
 }
 
 /// Words for pieces that hold a secret.
-fn secret_words(convert: &mut Convert<'_>, pieces: &[Piece]) -> Option<Value> {
-    if has_secret(convert, pieces) { pieces_words(convert, pieces) } else { None }
+fn secret_words(
+    convert: &mut Convert<'_>,
+    node: &Value,
+    names: &Names,
+    pieces: &[Piece],
+) -> Result<Option<Value>, String> {
+    if !has_secret(convert, pieces) {
+        return Ok(None);
+    }
+    let words = pieces_words(convert, node, names, pieces);
+    words.map(Some).map_err(|reason| format!("a secret stands in an expression: {reason}"))
 }
 
 /// Whether a secret setting is named.
@@ -233,7 +242,7 @@ fn template(
             Piece::Text(text) if text.contains(['{', '}']) => {
                 let name = format!("part_{}", request.values.len() + 1);
                 request.values.insert(name.clone(), json!({ "expression": super::expression::quoted(text) }));
-                out.push_str(&format!("{{{}{name}}}", if is_path { "+" } else { "" }));
+                out.push_str(&format!("{{{}{name}}}", if is_path { "*" } else { "" }));
             }
             Piece::Text(text) => out.push_str(text),
             Piece::Expression(ast) => {
@@ -250,7 +259,7 @@ fn template(
                         name
                     }
                 };
-                out.push_str(&format!("{{{}{name}}}", if is_path { "+" } else { "" }));
+                out.push_str(&format!("{{{}{name}}}", if is_path { "*" } else { "" }));
             }
         }
     }
@@ -398,18 +407,15 @@ fn scalar(
         }
         _ => {}
     }
-    if let Some(words) = secret_words(convert, &pieces) {
-        request.credentials.push(placed(target, words));
-        return Ok(None);
-    }
     if matches!(target, Target::Header(name) if name.eq_ignore_ascii_case("authorization"))
         && let Some(basic) = basic_words(convert, &pieces)
     {
         request.credentials.push(basic);
         return Ok(None);
     }
-    if has_secret(convert, &pieces) {
-        return Err("a secret stands in an expression".to_owned());
+    if let Some(words) = secret_words(convert, node, names, &pieces)? {
+        request.credentials.push(placed(target, words));
+        return Ok(None);
     }
     // What is put together may spell a text in quotes, or a list.
     if spells_literal(&pieces) && !matches!(target, Target::Header(_)) {
@@ -523,9 +529,9 @@ fn json_field(
         && let Ok(pieces) = convert.pieces(node, names, template)
         && has_secret(convert, &pieces)
     {
-        match secret_words(convert, &pieces) {
-            Some(words) => request.credentials.push(placed(&Target::Json(pointer.to_owned()), words)),
-            None => convert.notes.impossible(node, "a secret stands in an expression of the body"),
+        match pieces_words(convert, node, names, &pieces) {
+            Ok(words) => request.credentials.push(placed(&Target::Json(pointer.to_owned()), words)),
+            Err(reason) => convert.notes.impossible(node, format!("a secret stands in the body: {reason}")),
         }
         request.json.get_or_insert_default();
         return;
@@ -577,12 +583,8 @@ fn json_code(convert: &mut Convert<'_>, node: &Value, names: &Names, value: &Val
         Value::Object(_) => {
             let mut fields = Vec::new();
             for (name, field) in tree::fields(value) {
-                let name = convert.constant(node, name).ok_or_else(|| format!("the name `{name}` is worked out"))?;
-                fields.push(format!(
-                    "{}: {}",
-                    super::expression::quoted(&name),
-                    json_code(convert, node, names, field)?.text
-                ));
+                let name = convert.translate(node, names, Place::Request, |translator| translator.as_text(name))?;
+                fields.push(format!("{}: {}", name.tight(), json_code(convert, node, names, field)?.text));
             }
             Ok(Code::of_map(&fields))
         }

@@ -100,9 +100,9 @@ fn one_param(
 ) {
     let pieces = [Piece::Expression(ast.clone())];
     if has_secret(convert, &pieces) {
-        match pieces_words(convert, &pieces) {
-            Some(words) => request.credentials.push(placed(&Target::Query(name), words)),
-            None => convert.notes.impossible(requester, "a secret stands in an expression"),
+        match pieces_words(convert, requester, names, &pieces) {
+            Ok(words) => request.credentials.push(placed(&Target::Query(name), words)),
+            Err(reason) => convert.notes.impossible(requester, format!("a secret stands in an expression: {reason}")),
         }
         return;
     }
