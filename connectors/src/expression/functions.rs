@@ -37,6 +37,13 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     });
     environment.add_filter("unix_seconds", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp()));
     environment.add_filter("unix_millis", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp_millis()));
+    environment.add_filter("int_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
+        let whole = number_in(&value).and_then(|number| format!("{:.0}", number.trunc()).parse::<i64>().ok());
+        whole.map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.into())
+    });
+    environment.add_filter("float_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
+        number_in(&value).map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.0.into())
+    });
     environment.add_filter("unix_time", |value: minijinja::Value| unix_time(&value));
     environment.add_filter("isoformat", |instant: String, between: Option<String>| -> Result<String, Error> {
         let at = instant_of(&instant)?;
@@ -86,7 +93,14 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         hex(ring::hmac::sign(&key, text.as_bytes()).as_ref())
     });
     environment.add_filter("snake", |text: String| snake(&text));
-    environment.add_filter("url_encode", |text: String| utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+    environment.add_filter("url_encode", |text: String, kept: Option<String>| -> String {
+        let kept = kept.unwrap_or_default();
+        let encoded = text.chars().map(|c| {
+            let one = c.to_string();
+            if kept.contains(c) { one } else { utf8_percent_encode(&one, NON_ALPHANUMERIC).to_string() }
+        });
+        encoded.collect()
+    });
     environment.add_filter("base64_encode", |text: String| STANDARD.encode(text));
     environment.add_filter("base64_decode", |text: String| -> Result<String, Error> {
         let bytes = STANDARD.decode(&text).map_err(|_| failed(format!("`{text}` is not base64")))?;
@@ -105,6 +119,16 @@ pub(super) fn add(environment: &mut Environment<'static>) {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// The number that a value is or spells.
+fn number_in(value: &minijinja::Value) -> Option<f64> {
+    if let Some(text) = value.as_str() {
+        return text.trim().replace('_', "").parse().ok().filter(|number: &f64| number.is_finite());
+    }
+    f64::try_from(value.clone())
+        .ok()
+        .or_else(|| bool::try_from(value.clone()).ok().map(|flag| f64::from(u8::from(flag))))
 }
 
 /// Seconds since 1970: whole ones of a number, with their fraction of an instant.

@@ -336,7 +336,9 @@ fn oauth(convert: &mut Convert<'_>, node: &Value) -> Option<Value> {
         if grant != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
             out.insert("grant_type".to_owned(), grant.into());
         }
-    } else if grant == "refresh_token" || !text(node.get("refresh_token")).is_empty() {
+    } else if !text(node.get("refresh_token")).is_empty()
+        || (grant == "refresh_token" && component(node, "refresh_token_updater").is_some())
+    {
         let token = if text(node.get("refresh_token")).is_empty() {
             let path =
                 component(node, "refresh_token_updater").and_then(|updater| updater.get("refresh_token_config_path"));

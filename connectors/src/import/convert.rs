@@ -326,6 +326,10 @@ impl<'a> Convert<'a> {
         self.ignored(retriever);
         Self::write_paging(paging, made);
         self.write_rows(stream, windowing.as_ref(), made);
+        if request.method == "get" && has_body_slot(made) {
+            let at = made.fields.keys().position(|key| key == "path").unwrap_or_default();
+            made.fields.shift_insert(at, "method".to_owned(), "get_with_body".into());
+        }
         Ok(())
     }
 
@@ -464,8 +468,9 @@ impl<'a> Convert<'a> {
 
     #[expect(clippy::unused_self, reason = "it stands beside what writes the other parts")]
     pub(super) fn write_request(&self, request: &request::Request, made: &mut Made) {
-        if request.method != "get" {
-            made.fields.insert("method".to_owned(), request.method.clone().into());
+        let is_in_body = |credential: &Value| credential.get("body").is_some();
+        if let Some(method) = request.written_method(request.credentials.iter().any(is_in_body)) {
+            made.fields.insert("method".to_owned(), method.into());
         }
         if request.url_field.is_none() {
             made.fields.insert("path".to_owned(), request.path.clone().into());
@@ -629,4 +634,19 @@ fn is_removed(made: &Made, key: &Key) -> bool {
     let removed = steps.filter_map(|step| step.get("remove").and_then(Value::as_array)).flatten();
     let own = key.path.clone().unwrap_or_else(|| shape::pointer(std::slice::from_ref(&key.name)));
     removed.into_iter().any(|pointer| pointer.as_str() == Some(own.as_str()))
+}
+
+/// Whether something of the page or the window goes into the body.
+fn has_body_slot(made: &Made) -> bool {
+    fn is_below(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.iter().any(|(name, value)| {
+                let is_slot = matches!(name.as_str(), "param" | "from" | "until");
+                (is_slot && value.as_str().is_some_and(|slot| slot.starts_with('/'))) || is_below(value)
+            }),
+            Value::Array(items) => items.iter().any(is_below),
+            _ => false,
+        }
+    }
+    ["pagination", "page_size", "window"].iter().filter_map(|key| made.fields.get(*key)).any(is_below)
 }

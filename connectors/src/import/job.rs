@@ -241,7 +241,8 @@ fn one_base(all: &mut [Request], is_last_whole: bool) -> Result<String, String> 
 /// A request beside the data, as manifests write it. Its headers are said, so that those of the download do not stand for them.
 fn step(request: &Request) -> Map<String, Value> {
     let mut fields = Map::new();
-    fields.insert("method".to_owned(), request.method.clone().into());
+    let method = request.written_method(false).unwrap_or_else(|| request.method.clone());
+    fields.insert("method".to_owned(), method.into());
     fields.insert("path".to_owned(), request.path.clone().into());
     if !request.params.is_empty() {
         fields.insert("params".to_owned(), Value::Object(request.params.clone()));

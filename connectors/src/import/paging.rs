@@ -7,7 +7,7 @@ use super::expression::{Code, Kind, Names, Place};
 use super::jinja::{self, Ast, Piece};
 use super::request::Target;
 use super::shape::pointer;
-use super::tree::{component, is_true, kind};
+use super::tree::{component, is_true, kind, text};
 
 /// What a paginator comes to.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &V
     paging.pagination = match kind(strategy) {
         "PageIncrement" => counted(convert, strategy, slot, is_typed, &size, is_sent, true),
         "OffsetIncrement" => counted(convert, strategy, slot, is_typed, &size, is_sent, false),
-        "CursorPagination" => cursor(convert, strategy, slot, is_typed, is_path, names),
+        "CursorPagination" => cursor(convert, strategy, requester, slot, is_typed, is_path, names),
         other => {
             convert.custom(strategy, other, "a pagination");
             None
@@ -195,6 +195,7 @@ fn counted(
 fn cursor(
     convert: &mut Convert<'_>,
     strategy: &Value,
+    requester: &Value,
     slot: Option<Value>,
     is_typed: bool,
     is_path: bool,
@@ -221,7 +222,14 @@ fn cursor(
     if is_path {
         return Some(match seen {
             Said::Link(relation) => json!({ "next_link": { "rel": relation, "adds_params": true } }),
-            Said::Plain(value) | Said::Computed(value) => json!({ "next_url": { "url": value, "adds_params": true } }),
+            Said::Plain(value) | Said::Computed(value) => {
+                let mut next = json!({ "url": value, "adds_params": true });
+                let base = text(requester.get("url_base"));
+                if let (true, Value::Object(fields)) = (convert.constant(requester, base).is_some(), &mut next) {
+                    fields.insert("from_base".to_owned(), true.into());
+                }
+                json!({ "next_url": next })
+            }
         });
     }
     let slot = slot?;

@@ -83,6 +83,8 @@ pub enum Method {
     /// `GET`.
     #[default]
     Get,
+    /// `GET` with a body, for APIs that take a query there all the same.
+    GetWithBody,
     /// `POST`, for APIs that take a query in the body; it must change nothing at the source.
     Post,
     /// `PUT`, as some exports are ordered.
@@ -99,7 +101,7 @@ impl Method {
     /// Its name on the wire.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Get => "GET",
+            Self::Get | Self::GetWithBody => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
             Self::Patch => "PATCH",

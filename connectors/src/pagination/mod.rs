@@ -35,8 +35,8 @@ pub use connection::{ConnectionAnswer, ConnectionManifest};
 pub use cursor::{Cursor, CursorValue};
 pub use error::PaginationError;
 pub use last_record_cursor::LastRecordCursor;
-pub(crate) use next_link::resolve;
 pub use next_link::{NextLink, NextUrl, parse_link_header};
+pub(crate) use next_link::{resolve, resolve_below};
 pub use offset::Offset;
 pub use page::{Next, Page};
 pub(crate) use page::{as_token, cursor_text};
@@ -160,6 +160,15 @@ impl Pagination {
         match self {
             Self::BodyToken(strategy) => strategy.alone,
             Self::Cursor(strategy) => strategy.alone,
+            _ => false,
+        }
+    }
+
+    /// Whether the next page's URL stands below the base.
+    pub fn from_base(&self) -> bool {
+        match self {
+            Self::NextUrl(strategy) => strategy.from_base,
+            Self::AdvancingFrom(strategy) => strategy.pages.from_base(),
             _ => false,
         }
     }

@@ -34,6 +34,9 @@ pub struct NextUrl {
     /// The URL leaves parameters out: ours that it does not name are added.
     #[serde(default)]
     pub adds_params: bool,
+    /// A relative URL stands below `base_url`, and not beside the URL of the page.
+    #[serde(default)]
+    pub from_base: bool,
 }
 
 impl NextLink {
@@ -83,6 +86,15 @@ fn follow(page: &Page, url: Option<String>) -> Result<Next, PaginationError> {
         Some(url) if page.url.as_ref() == Some(&url) => Err(PaginationError::CursorStuck { cursor: url }),
         Some(url) => Ok(Next::Url(url)),
     }
+}
+
+/// The URL of the next page below the URL that all paths stand below.
+pub(crate) fn resolve_below(base: &Url, url: &str) -> Result<Url, PaginationError> {
+    let mut base = base.clone();
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base.join(url).map_err(|_| PaginationError::NoCursor { field: "the next page's URL".to_owned() })
 }
 
 /// The URL of the next page, read against that of this one; a text such as `page=2&size=10` is a query alone.
@@ -149,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_url_in_the_body_is_absent_null_empty_or_followed() {
-        let strategy = NextUrl { url: Seen::body("next_url"), more: None, adds_params: false };
+        let strategy = NextUrl { url: Seen::body("next_url"), more: None, adds_params: false, from_base: false };
         let step =
             |body: &str| strategy.next(&Page::gather(None, &strategy.facts(), "/rows", body.as_bytes()).unwrap());
         for body in [r#"{"rows":[]}"#, r#"{"rows":[],"next_url":null}"#, r#"{"rows":[],"next_url":""}"#] {
@@ -161,8 +173,12 @@ mod tests {
 
     #[test]
     fn a_flag_overrules_a_url_that_is_always_there() {
-        let strategy =
-            NextUrl { url: Seen::Header("x-next".into()), more: Some(Seen::body("more")), adds_params: false };
+        let strategy = NextUrl {
+            url: Seen::Header("x-next".into()),
+            more: Some(Seen::body("more")),
+            adds_params: false,
+            from_base: false,
+        };
         let step = |url: Option<&str>, body: &str| {
             let mut page = Page::gather(None, &strategy.facts(), "/rows", body.as_bytes()).unwrap();
             page.headers.extend(url.map(|url| ("x-next".to_owned(), url.to_owned())));

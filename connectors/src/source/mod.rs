@@ -57,7 +57,7 @@ use crate::expression::{Scalar, Scope};
 use crate::jobs::{JobStore, MemoryJobStore};
 use crate::limits::{MemoryQuotas, Patience, QuotaStore, RealWaiting, Waiting};
 use crate::manifest::{HostsManifest, Instant, STREAMS, SettingError, SettingValue, Settings, StreamManifest};
-use crate::stream::{Purpose, Stream};
+use crate::stream::{Purpose, RequestPlan, Stream};
 use crate::transport::Transport;
 
 /// The names of the credentials that were given, for what is worked out of settings.
@@ -128,6 +128,13 @@ struct Inner {
     transport: Arc<Transport>,
     authenticators: Authenticators,
     clock: Arc<dyn Clock>,
+}
+
+impl Inner {
+    /// The URL that the paths of a request stand below.
+    fn base_of(&self, plan: &RequestPlan) -> &Url {
+        plan.base_url.as_ref().and_then(|own| self.bases.get(own)).unwrap_or(&self.base)
+    }
 }
 
 impl Source {

@@ -21,7 +21,7 @@ use super::tree::Errand;
 use crate::error::{Fault, SourceError};
 use crate::expression::Scope;
 use crate::lookups::Desk;
-use crate::pagination::{Next, Page, Pagination, PaginationError, Weaver, cursor_text, resolve};
+use crate::pagination::{Next, Page, Pagination, PaginationError, Weaver, cursor_text, resolve, resolve_below};
 use crate::parents::Given;
 use crate::stream::Stream;
 use crate::transport::Request;
@@ -179,7 +179,11 @@ impl Reader {
                     pass.turn.set = set;
                 }
                 Next::Url(url) => {
-                    let location = resolve(&page, &url)?;
+                    let location = if self.stream.pagination.from_base() {
+                        resolve_below(self.inner.base_of(&self.stream.request), &url)?
+                    } else {
+                        resolve(&page, &url)?
+                    };
                     pass.remember(location.as_str())?;
                     pass.cursor = Some(url);
                     pass.turn.url = Some(location);

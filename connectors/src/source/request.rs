@@ -147,7 +147,7 @@ pub(super) fn build(inner: &Inner, stream: &Stream, scope: &Scope, turn: &Turn) 
         query::without(given, &own)
     } else {
         let path = young.and_then(|young| young.path.as_ref()).unwrap_or(&plan.path);
-        let base = plan.base_url.as_ref().and_then(|own| inner.bases.get(own)).unwrap_or(&inner.base);
+        let base = inner.base_of(plan);
         let (mut url, path) = (base.clone(), path.fill_path(&scope)?);
         // Without a path the base is the whole address, with its last slash.
         if !path.is_empty() {

@@ -263,7 +263,7 @@ impl Transport {
     async fn send_to(&self, request: &Request, url: &Url) -> Result<reqwest::Response, Fault> {
         self.admit(url)?;
         let method = match request.method {
-            Method::Get => reqwest::Method::GET,
+            Method::Get | Method::GetWithBody => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,

@@ -139,7 +139,7 @@ fn of_stream(manifest: &Manifest, base: &Base, stream: &Stream) -> StreamFacts {
         path_text: asked.request.path.as_str().to_owned(),
         method: match asked.request.method {
             _ if asked.request.body.is_some() => "post",
-            Method::Get => "get",
+            Method::Get | Method::GetWithBody => "get",
             Method::Post => "post",
             Method::Put => "put",
             Method::Patch => "patch",

@@ -100,6 +100,7 @@ async fn times_and_texts_are_worked_out_as_the_original_does() {
         ("f", "{{ 'a1b2' | regex_replace('([a-z])(\\\\d)', '\\\\2-\\\\1') }}", json!("1-a2-b")),
         ("g", "{{ ' x '.rstrip() ~ '|' }}", json!(" x|")),
         ("h", "{{ 'a,b,c'.split(',', 1) }}", json!(["a", "b,c"])),
+        ("j", "{{ 'x' | int }}{{ '3.7' | int }}{{ 'x' | float }}{{ 'x' | int(5) }}", json!("030.05")),
         ("i", "{{ today_with_timezone('Asia/Tokyo') }}", Value::Null),
     ];
     let fields: Vec<String> = values
@@ -130,6 +131,26 @@ async fn addresses_keep_their_signs_and_leave_out_what_is_not_given() {
         let server = Server::start(|_| Reply::json(&json!([{ "id": 1 }]))).await;
         rows(&(one(&format!("path: {path}"), "[]", "", "") + SPEC), &server, &[]).await;
         assert_eq!(server.asked()[0].target, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_get_carries_the_body_that_the_original_sends() {
+    let option = |name: &str| format!("{{ type: RequestOption, inject_into: body_json, field_name: {name} }}");
+    let paginator = format!(
+        "type: DefaultPaginator\npage_size_option: {}\npage_token_option: {}\npagination_strategy: {{ type: PageIncrement, page_size: 1 }}",
+        option("size"),
+        option("page")
+    );
+    for (requester, paginator, expected) in [
+        ("path: rows\nrequest_body_json: { a: 1 }", "", json!({ "a": 1 })),
+        ("path: rows", paginator.as_str(), json!({ "size": 1 })),
+    ] {
+        let server =
+            Server::start(|asked| Reply::json(&if asked.number == 0 { json!([{ "id": 1 }]) } else { json!([]) })).await;
+        rows(&one(requester, "[]", paginator, ""), &server, &[]).await;
+        let asked = server.asked();
+        assert_eq!((asked[0].method.as_str(), &asked[0].body), ("GET", &expected));
     }
 }
 

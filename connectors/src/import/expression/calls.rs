@@ -151,7 +151,7 @@ impl Translator<'_> {
             }
             "sanitize_url" => {
                 let of = self.code(argument(0, "value").ok_or("`sanitize_url` needs a text")?)?.as_text();
-                of.filter("url_encode", Kind::Text).filter("replace('%20', '+')", Kind::Text)
+                of.filter("url_encode('-._~')", Kind::Text).filter("replace('%20', '+')", Kind::Text)
             }
             "camel_case_to_snake_case" => {
                 let of = self.code(argument(0, "value").ok_or("a text is missing")?)?.as_text();
@@ -210,8 +210,10 @@ impl Translator<'_> {
                 format!("{} if {} is string else ({} | to_json)", of.tight(), of.tight(), of.tight()),
                 Kind::Text,
             ),
-            "int" => of.filter(&with("int", &texts), Kind::Number),
-            "float" => of.filter(&with("float", &texts), Kind::Number),
+            // What is no number is zero there, or what is said in its place.
+            "int" if of.kind != Kind::Number => of.filter(&with("int_or", &texts), Kind::Number),
+            "float" if of.kind != Kind::Number => of.filter(&with("float_or", &texts), Kind::Number),
+            "int" | "float" => of.filter(name, Kind::Number),
             "length" | "count" if of.text == "count" => of,
             "length" | "count" => of.filter("length", Kind::Number),
             "base64encode" | "base64binascii_decode" => of.as_text().filter("base64_encode", Kind::Text),
@@ -237,7 +239,7 @@ impl Translator<'_> {
                 }
             }
             "hmac" => of.as_text().filter(&format!("hmac_sha256({})", first.ok_or("`hmac` needs a key")?), Kind::Text),
-            "urlencode" => of.as_text().filter("url_encode", Kind::Text),
+            "urlencode" => of.as_text().filter("url_encode('-._~/')", Kind::Text),
             "tojson" => of.filter("to_json", Kind::Text),
             "default" | "d" => {
                 let bare = of.text.strip_suffix(" | default('')").map_or_else(|| of.tight(), str::to_owned);

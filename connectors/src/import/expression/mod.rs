@@ -240,8 +240,8 @@ impl Translator<'_> {
         };
         let (value, text) = (self.as_value(template)?, self.as_text(template)?);
         let is_sure = match wanted {
-            "integer" => value.text.ends_with("| int"),
-            "number" => value.text.ends_with("| float"),
+            "integer" => value.text.ends_with("| int") || value.text.ends_with("| int_or"),
+            "number" => value.text.ends_with("| float") || value.text.ends_with("| float_or"),
             _ => value.kind == known,
         };
         if is_sure {

@@ -92,7 +92,17 @@ impl Request {
 
     /// Whether requests of this method have bodies at all.
     fn has_body(&self) -> bool {
-        matches!(self.method.as_str(), "post" | "put" | "patch")
+        matches!(self.method.as_str(), "get" | "post" | "put" | "patch")
+    }
+
+    /// The method as a manifest writes it; a body may come of something that is said beside the request.
+    pub(super) fn written_method(&self, has_more: bool) -> Option<String> {
+        let has_body = has_more || self.text.is_some() || self.form.is_some() || self.json.is_some();
+        match self.method.as_str() {
+            "get" if has_body => Some("get_with_body".to_owned()),
+            "get" => None,
+            method => Some(method.to_owned()),
+        }
     }
 
     /// The body as a manifest writes it.
@@ -269,7 +279,16 @@ fn template(
 /// A secret that stands in a path cannot stay one: every printed address shows it.
 fn open_secrets(convert: &mut Convert<'_>, node: &Value, ast: &Ast) {
     let mut paths = Vec::new();
-    ast.walk(&mut |ast| {
+    // What only decides something is not shown.
+    let shown = ast.replaced(&|ast| match ast {
+        Ast::If(then, _, otherwise) => {
+            let nothing = || Ast::Constant("".into());
+            Some(Ast::List(vec![then.as_ref().clone(), otherwise.as_deref().cloned().unwrap_or_else(nothing)]))
+        }
+        Ast::Test(..) | Ast::Not(_) => Some(Ast::Constant(true.into())),
+        _ => None,
+    });
+    shown.walk(&mut |ast| {
         if let Some(path) = ast.path().filter(|path| path.len() > 1 && path.first() == Some(&"config".into())) {
             paths.push(path.iter().skip(1).map(super::settings::plain_text).collect::<Vec<_>>());
         }
@@ -595,12 +614,13 @@ fn json_code(convert: &mut Convert<'_>, node: &Value, names: &Names, value: &Val
 impl Convert<'_> {
     /// Where an option puts its value; `None` where a request of this kind has no such place.
     pub(super) fn target(&mut self, option: &Value, requester: &Value) -> Option<Target> {
-        let is_get = matches!(text(requester.get("http_method")).to_ascii_uppercase().as_str(), "" | "GET");
+        let method = text(requester.get("http_method")).to_ascii_uppercase();
+        let has_body = matches!(method.as_str(), "" | "GET" | "POST" | "PUT" | "PATCH");
         let into = match text(option.get("inject_into")) {
             "" => "request_parameter",
             into => into,
         };
-        if is_get && into.starts_with("body_") {
+        if !has_body && into.starts_with("body_") {
             return None;
         }
         if let Some(path) = option.get("field_path").filter(|path| path.is_array()) {
