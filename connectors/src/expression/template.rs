@@ -53,9 +53,9 @@ impl Within {
         if is_out {
             return None;
         }
-        let encoded = utf8_percent_encode(value, self.kept()).to_string();
         let is_escaped = self != Self::Address || value.split('%').skip(1).all(is_escape);
-        Some(if is_escaped { encoded } else { encoded.replace('%', "%25") })
+        let value = if is_escaped { Cow::Borrowed(value) } else { Cow::Owned(value.replace('%', "%25")) };
+        Some(utf8_percent_encode(&value, self.kept()).to_string())
     }
 }
 

@@ -521,8 +521,16 @@ impl<'a> Convert<'a> {
             let kind = windowing.kind(!key.is_empty());
             made.fields.insert("kind".to_owned(), kind.into());
             made.fields.insert("window".to_owned(), Value::Object(windowing.window.clone()));
+            let mut waivers = Map::new();
             if let Some((rule, reason)) = windowing.waiver(kind) {
-                made.fields.insert("waive".to_owned(), json!({ rule: reason }));
+                waivers.insert(rule.to_owned(), reason.into());
+            }
+            if windowing.start_is_silent && windowing.window.contains_key("request") {
+                waivers
+                    .insert("slot-unused".to_owned(), "the imported manifest sends the end of a window alone".into());
+            }
+            if !waivers.is_empty() {
+                made.fields.insert("waive".to_owned(), Value::Object(waivers));
             }
         } else {
             made.fields.insert("kind".to_owned(), "snapshot".into());

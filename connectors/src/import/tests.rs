@@ -156,7 +156,13 @@ fn what_has_no_counterpart_is_said_and_never_guessed() {
         (with("field_path: [data]", "field_path: [\"{{ config['x'] }}\"]"), "worked out"),
         (with("type: CursorPagination", "type: CustomPaginationStrategy\n        class_name: a.B"), "a.B"),
         (with("type: BearerAuthenticator,", "type: CustomAuthenticator, class_name: a.C,"), "a.C"),
-        (with("X-Version: \"2024-06\"", "X-Version: \"{{ config['credentials']['token'] | upper }}\""), "secret"),
+        (
+            with(
+                "X-Version: \"2024-06\"",
+                "X-Version: \"{{ config['credentials']['token'] ~ next_page_token['next_page_token'] }}\"",
+            ),
+            "secret",
+        ),
     ] {
         let said = match import_airbyte(&text, "a.yaml", None) {
             Ok(import) => import.report.of(Outcome::Impossible).map(ToString::to_string).collect::<Vec<_>>().join("\n"),

@@ -27,6 +27,8 @@ pub(super) struct Windowing {
     pub(super) start: Value,
     /// Until when it is read, where that is not now.
     pub(super) end: Option<Value>,
+    /// No request says its start.
+    pub(super) start_is_silent: bool,
     /// The step that begins at the end is read too.
     pub(super) end_is_inclusive: bool,
     /// Where bounds go, by the name under which requests know them.
@@ -331,7 +333,10 @@ fn bounds(
                 made.options.push((target, name.to_owned()));
             }
             Some(target) => drop(request.insert(key.to_owned(), target.slot())),
-            None if is_named || key == "from" => drop(request.insert(key.to_owned(), json!({ "as": name }))),
+            None if is_named || key == "from" => {
+                made.start_is_silent |= !is_named;
+                request.insert(key.to_owned(), json!({ "as": name }));
+            }
             None => {}
         }
     }

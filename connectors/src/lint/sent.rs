@@ -21,8 +21,6 @@ pub(super) fn judge(manifest: &Manifest, stream: &StreamManifest, place: &mut Pl
     let mut seen: Vec<(&Slot, &str)> = Vec::new();
     for (slot, key) in bounds.chain(pages).chain(token).chain(size).chain(fields) {
         match slot {
-            // Where only the end of a window is sent, its start is a name that nobody calls.
-            Slot::Name(name) if key == "window.request" && names.is_bound_beside(request, name) => {}
             Slot::Name(name) if !names.has(name) => {
                 let what = format!("`{slot}` has a value, and no path, parameter, header or body calls it");
                 place.find(Rule::SlotUnused, key, what, format!("write `{{{name}}}` where the API takes it"));
@@ -129,15 +127,6 @@ impl Names {
         names.0.extend(steps.iter().flat_map(crate::shaping::Shape::given).map(str::to_owned));
         names.through_values(stream);
         names
-    }
-
-    /// Whether this is the start of a window whose end is sent.
-    fn is_bound_beside(&self, request: Option<&WindowRequest>, name: &str) -> bool {
-        request.is_some_and(|request| {
-            let is_start = matches!(&request.from, Slot::Name(from) if from == name);
-            let is_sent = |until: &Slot| !matches!(until, Slot::Name(until) if !self.has(until));
-            is_start && request.until.as_ref().is_some_and(is_sent)
-        })
     }
 
     fn has(&self, name: &str) -> bool {
