@@ -29,38 +29,7 @@ fn failed(reason: String) -> Error {
 pub(super) fn add(environment: &mut Environment<'static>) {
     // Lists come from records; one that grows from nothing would only cost.
     environment.remove_global("range");
-    environment.add_filter("strftime", |instant: String, pattern: String| -> Result<String, Error> {
-        let mut text = String::new();
-        std::fmt::Write::write_fmt(&mut text, format_args!("{}", instant_of(&instant)?.format(&pattern)))
-            .map_err(|_| failed(format!("`{pattern}` is no pattern")))?;
-        Ok(text)
-    });
-    environment.add_filter("unix_seconds", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp()));
-    environment.add_filter("unix_millis", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp_millis()));
-    environment.add_filter("int_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
-        let whole = number_in(&value).and_then(|number| format!("{:.0}", number.trunc()).parse::<i64>().ok());
-        whole.map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.into())
-    });
-    environment.add_filter("float_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
-        number_in(&value).map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.0.into())
-    });
-    environment.add_filter("unix_time", |value: minijinja::Value| unix_time(&value));
-    environment.add_filter("isoformat", |instant: String, between: Option<String>| -> Result<String, Error> {
-        let at = instant_of(&instant)?;
-        let fraction = if at.timestamp_subsec_micros() == 0 { "" } else { "%.6f" };
-        let between = between.unwrap_or_else(|| "T".to_owned());
-        Ok(at.format(&format!("%Y-%m-%d{between}%H:%M:%S{fraction}+00:00")).to_string())
-    });
-    environment.add_filter("in_zone", |instant: String, zone: String| -> Result<String, Error> {
-        let zone: chrono_tz::Tz = zone.parse().map_err(|_| failed(format!("`{zone}` is no time zone")))?;
-        Ok(rfc3339(instant_of(&instant)?.with_timezone(&zone).naive_local().and_utc()))
-    });
-    environment.add_filter("parse_time", |text: String, pattern: String| parse_time(&text, &pattern));
-    environment.add_filter("add_seconds", |instant: String, seconds: i64| -> Result<String, Error> {
-        let span = chrono::TimeDelta::try_seconds(seconds).ok_or_else(|| failed("too many seconds".to_owned()))?;
-        let moved = instant_of(&instant)?.checked_add_signed(span);
-        Ok(rfc3339(moved.ok_or_else(|| failed("an instant out of range".to_owned()))?))
-    });
+    add_times(environment);
     // Values from outside go into query languages only as literals: SOQL and GAQL escape with a backslash, OData and SQL double the quote.
     environment.add_filter("quote_backslash", |text: String| -> String {
         format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -114,6 +83,42 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     });
     environment.add_filter("from_json", |text: String| {
         serde_json::from_str::<minijinja::Value>(&text).map_err(|error| failed(format!("not JSON: {error}")))
+    });
+}
+
+/// Adds those about times and numbers.
+fn add_times(environment: &mut Environment<'static>) {
+    environment.add_filter("strftime", |instant: String, pattern: String| -> Result<String, Error> {
+        let mut text = String::new();
+        std::fmt::Write::write_fmt(&mut text, format_args!("{}", instant_of(&instant)?.format(&pattern)))
+            .map_err(|_| failed(format!("`{pattern}` is no pattern")))?;
+        Ok(text)
+    });
+    environment.add_filter("unix_seconds", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp()));
+    environment.add_filter("unix_millis", |instant: String| Ok::<_, Error>(instant_of(&instant)?.timestamp_millis()));
+    environment.add_filter("int_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
+        let whole = number_in(&value).and_then(|number| format!("{:.0}", number.trunc()).parse::<i64>().ok());
+        whole.map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.into())
+    });
+    environment.add_filter("float_or", |value: minijinja::Value, other: Option<minijinja::Value>| {
+        number_in(&value).map(minijinja::Value::from).or(other).unwrap_or_else(|| 0.0.into())
+    });
+    environment.add_filter("unix_time", |value: minijinja::Value| unix_time(&value));
+    environment.add_filter("isoformat", |instant: String, between: Option<String>| -> Result<String, Error> {
+        let at = instant_of(&instant)?;
+        let fraction = if at.timestamp_subsec_micros() == 0 { "" } else { "%.6f" };
+        let between = between.unwrap_or_else(|| "T".to_owned());
+        Ok(at.format(&format!("%Y-%m-%d{between}%H:%M:%S{fraction}+00:00")).to_string())
+    });
+    environment.add_filter("in_zone", |instant: String, zone: String| -> Result<String, Error> {
+        let zone: chrono_tz::Tz = zone.parse().map_err(|_| failed(format!("`{zone}` is no time zone")))?;
+        Ok(rfc3339(instant_of(&instant)?.with_timezone(&zone).naive_local().and_utc()))
+    });
+    environment.add_filter("parse_time", |text: String, pattern: String| parse_time(&text, &pattern));
+    environment.add_filter("add_seconds", |instant: String, seconds: i64| -> Result<String, Error> {
+        let span = chrono::TimeDelta::try_seconds(seconds).ok_or_else(|| failed("too many seconds".to_owned()))?;
+        let moved = instant_of(&instant)?.checked_add_signed(span);
+        Ok(rfc3339(moved.ok_or_else(|| failed("an instant out of range".to_owned()))?))
     });
 }
 

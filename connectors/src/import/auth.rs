@@ -260,12 +260,11 @@ fn url(convert: &mut Convert<'_>, node: &Value, template: &str) -> Option<String
             Piece::Text(text) if text.contains(['{', '}']) => return None,
             Piece::Text(text) => out.push_str(text),
             Piece::Expression(ast) => {
-                let name = match alternatives(convert, ast).as_deref() {
-                    Some([name]) => name.clone(),
-                    _ => {
-                        let code = convert.translate_ast(node, &Names::default(), Place::Request, ast).ok()?.as_text();
-                        convert.shared_value(&code.text)
-                    }
+                let name = if let Some([name]) = alternatives(convert, ast).as_deref() {
+                    name.clone()
+                } else {
+                    let code = convert.translate_ast(node, &Names::default(), Place::Request, ast).ok()?.as_text();
+                    convert.shared_value(&code.text)
                 };
                 out.push_str(&format!("{{{name}}}"));
             }

@@ -34,6 +34,7 @@ struct Size {
 }
 
 /// The pagination of a retriever.
+#[expect(clippy::too_many_lines, reason = "where size and token go, one after the other")]
 pub(super) fn paging(convert: &mut Convert<'_>, retriever: &Value, requester: &Value, names: &Names) -> Paging {
     let mut paging = Paging::default();
     let Some(paginator) = component(retriever, "paginator") else { return paging };

@@ -96,10 +96,9 @@ fn expander(convert: &mut Convert<'_>, selector: &Value, steps: &mut Vec<Value>)
         explode.insert("when_empty".to_owned(), "whole".into());
     }
     match (is_true(expander.get("merge_parent")), explode.contains_key("parent")) {
-        (true, true) => {}
         (true, false) => drop(explode.insert("clash".to_owned(), "element".into())),
         (false, true) => drop(explode.insert("clash".to_owned(), "parent".into())),
-        (false, false) => {}
+        _ => {}
     }
     steps.push(json!({ "explode": explode }));
 }

@@ -11,6 +11,7 @@ use crate::decoding::{NESTING_MAX, Pointer};
 /// How nested fields are lifted up. Lists stay lists unless `lists` says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in manifests")]
 pub struct FlattenManifest {
     /// JSON pointer to the object whose fields are lifted into the record; all nested objects when absent.
     pub at: Option<Pointer>,

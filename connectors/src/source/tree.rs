@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use headwater_contract::{ReadEvent, ReadSummary, TimeRange};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -396,11 +397,17 @@ pub(super) fn ranges_of(
     window: Option<TimeRange>,
 ) -> Result<VecDeque<Option<TimeRange>>, Fault> {
     let Some(plan) = &stream.window else { return Ok(VecDeque::from([None])) };
+    // An end that is sent as the last instant of the range lies one step behind it.
+    let inclusive = plan.request.as_ref().filter(|request| request.until_is_inclusive);
+    let step = inclusive.map_or(TimeDelta::zero(), |request| {
+        let micros = request.until_step_micros.map(|micros| TimeDelta::microseconds(i64::from(micros)));
+        micros.unwrap_or_else(|| plan.policy.granularity.delta())
+    });
     // A parent of any time may have children in a window, so all means up to now.
     let start = || inner.instant(stream.start.as_ref()).ok_or(Fault::Bounds { kind: stream.kind, needs_bounds: true });
     let whole = match window {
         Some(window) => Some(window),
-        None => TimeRange::new(start()?, inner.clock.now()).ok(),
+        None => TimeRange::new(start()?, now_of(inner, stream, step)).ok(),
     };
     // Before its start nothing can have come.
     let Some(whole) = whole else { return Ok(VecDeque::new()) };
@@ -411,12 +418,20 @@ pub(super) fn ranges_of(
     while from < whole.until() {
         let until =
             from.checked_add_signed(plan.policy.length.delta()).map_or(whole.until(), |at| at.min(whole.until()));
+        let until = if whole.until() - until <= step { whole.until() } else { until };
         ranges.push_back(Some(
             TimeRange::new(from, until).map_err(|error| Fault::Internal { facts: error.to_string() })?,
         ));
         from = until;
     }
     Ok(ranges)
+}
+
+/// Until when a stream is read on behalf of others: now, or its own end.
+fn now_of(inner: &Inner, stream: &Stream, step: TimeDelta) -> DateTime<Utc> {
+    let now = inner.clock.now();
+    let until = inner.instant(stream.end.as_ref()).map_or(now, |end| end.min(now));
+    until.checked_add_signed(step).unwrap_or(until)
 }
 
 fn spool_fault(error: &std::io::Error) -> Fault {

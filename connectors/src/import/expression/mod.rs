@@ -550,11 +550,7 @@ impl Translator<'_> {
                 let (key, of) = (quoted(&key), of.tight());
                 Some(Code::new(format!("({key} in {of}) if {of} is iterable else false"), Kind::Bool))
             }
-            ("last_record", Place::Page) if path.len() == 1 => {
-                let code = self.reference(&below)?.ok_or("it cannot be seen")?;
-                Some(Code::new(format!("{} is not none", code.tight()), Kind::Bool))
-            }
-            ("response", Place::Page | Place::Answer) if path.len() == 1 => {
+            ("response", Place::Page | Place::Answer) | ("last_record", Place::Page) if path.len() == 1 => {
                 let code = self.reference(&below)?.ok_or("it cannot be seen")?;
                 Some(Code::new(format!("{} is not none", code.tight()), Kind::Bool))
             }
