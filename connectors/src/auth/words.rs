@@ -24,7 +24,7 @@ pub enum Words {
     /// `{ first: […] }`: the first of these settings that is given.
     First(Vec<String>),
     /// `{ expression: … }`: what is worked out of settings, secret ones among them, and of `now`; nothing is sent where it is null.
-    Computed(ComputedWords),
+    Computed(Box<ComputedWords>),
 }
 
 /// An expression in whose scope secrets are.
@@ -102,7 +102,9 @@ impl<'de> Visitor<'de> for WordsVisitor {
         Ok(match Said::deserialize(MapAccessDeserializer::new(map))? {
             Said::Text(text) => Words::Text(text),
             Said::First(names) => Words::First(names),
-            Said::Expression(text) => ComputedWords::parse(&text).map(Words::Computed).map_err(A::Error::custom)?,
+            Said::Expression(text) => {
+                ComputedWords::parse(&text).map(|words| Words::Computed(Box::new(words))).map_err(A::Error::custom)?
+            }
         })
     }
 }
