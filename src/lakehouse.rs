@@ -13,11 +13,11 @@ use headwater_contract::{Clock, SourceName, SystemClock, Zone};
 use headwater_lake::ledger::Ledger;
 use headwater_lake::star::Star;
 use headwater_lake::steps::Steps;
-use headwater_lake::store::{Store, StoreOptions, ZoneUrl, ensure_container, probe};
+use headwater_lake::store::{Store, StoreError, StoreOptions, ZoneUrl, ensure_container, probe};
 use headwater_lake::zones::Zones;
 use headwater_lake::{Lake, LakeLimits};
 
-use crate::project::{Environment, ProjectFile, STATE_FOLDER};
+use crate::project::{Environment, ProjectError, ProjectFile, STATE_FOLDER, ZoneSettings};
 use crate::run::source_time::SourceTimes;
 use crate::run::{OpenSource, Opener, Presence, RunError, unknown};
 
@@ -228,6 +228,16 @@ impl Lakehouse {
         wanted.iter().map(load).collect()
     }
 
+    /// Whether the store of each zone can be written, and honours create-if-absent: its URL, or why not.
+    pub async fn check_zones(&self) -> Vec<(Zone, Result<String, StoreError>)> {
+        let mut answers = Vec::new();
+        for zone in Zone::ALL {
+            let store = self.lake.zones.get(zone);
+            answers.push((zone, probe(store).await.map(|()| store.url().to_string())));
+        }
+        answers
+    }
+
     /// Makes sure that this process may write: the stores honour create-if-absent, the ledger owns the lake, and leases of
     /// runners that were killed are free. Hold what it returns while writing.
     ///
@@ -289,6 +299,7 @@ fn store_options<'a>(
 
 fn open_zones(file: &ProjectFile, folder: &Path, environment: &Environment) -> Result<Zones, RunError> {
     let options = store_options(file, folder, environment)?;
+    apart(&file.zones, folder)?;
     let open = |url: &str| -> Result<Store, RunError> {
         let url = ZoneUrl::parse(url, folder)?;
         Ok(Store::open(&url, &options_for(&url, &options))?)
@@ -299,6 +310,26 @@ fn open_zones(file: &ProjectFile, folder: &Path, environment: &Environment) -> R
         curated: open(&file.zones.curated)?,
         exploration: open(&file.zones.exploration)?,
     })
+}
+
+/// Makes sure that no zone lies in another: who may read the one would read both.
+fn apart(zones: &ZoneSettings, folder: &Path) -> Result<(), RunError> {
+    let all = [
+        ("raw", &zones.raw),
+        ("cleansed", &zones.cleansed),
+        ("curated", &zones.curated),
+        ("exploration", &zones.exploration),
+    ];
+    let mut seen: Vec<(&str, String)> = Vec::new();
+    for (name, url) in all {
+        let url = format!("{}/", ZoneUrl::parse(url, folder)?.url().as_str().trim_end_matches('/'));
+        if let Some((other, _)) = seen.iter().find(|(_, other)| url.starts_with(other) || other.starts_with(&url)) {
+            let problem = format!("it overlaps with the zone `{other}`: each zone needs a folder of its own");
+            return Err(ProjectError::Contradiction { at: format!("zones.{name}"), problem }.into());
+        }
+        seen.push((name, url));
+    }
+    Ok(())
 }
 
 /// The options that are meant for the store of this URL: zones may lie on different ones, and each refuses what it does not know.

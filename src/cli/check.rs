@@ -1,4 +1,5 @@
-//! `headwater check`: one cheap question per stream, and the containers of the zones where they are asked for.
+//! `headwater check`: whether each zone's store can be written safely, one cheap question per stream, and the containers of the zones
+//! where they are asked for.
 
 use headwater_contract::Explain;
 use serde_json::json;
@@ -17,6 +18,16 @@ pub(crate) async fn check(desk: &Desk, args: &CheckArgs) -> Ended {
         }
     }
     let (mut rows, mut values, mut code) = (vec![["stream", "answer"].map(String::from).to_vec()], Vec::new(), 0);
+    for (zone, answer) in house.check_zones().await {
+        match answer {
+            Ok(url) => rows.push(vec![format!("zone {zone}"), format!("good: {url}")]),
+            Err(error) => {
+                rows.push(vec![format!("zone {zone}"), format!("[{}] {error}; {}", error.code(), error.fix())]);
+                values.push(json!({ "zone": zone, "is_good": false, "error": Problem::of(&error) }));
+                code = if code == 0 { error.kind().exit_code() } else { code };
+            }
+        }
+    }
     for open in house.sources(&args.selection.streams)? {
         let report = open.source.check().await?;
         for checked in report.streams {

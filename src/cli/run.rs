@@ -135,7 +135,13 @@ fn stream_row(stream: &StreamReport) -> Vec<String> {
     ];
     let mut said: Vec<String> =
         kinds.iter().filter(|(_, times)| *times > 0).map(|(kind, times)| format!("{times} {kind}")).collect();
-    let by_rule = [("refused requests skipped", requests), ("records dropped by the manifest", records)];
+    let of_counts = |of: fn(&crate::run::WindowReport) -> u64| stream.windows.iter().map(of).sum();
+    let by_rule = [
+        ("refused requests skipped", requests),
+        ("records dropped by the manifest", records),
+        ("records outside their window", of_counts(|window| window.counts.outside)),
+        ("rows with misfits or unknown fields in _rescued", of_counts(|window| window.counts.rescued)),
+    ];
     said.extend(
         by_rule.iter().filter(|(_, times)| *times > 0).map(|(what, times)| format!("{} {what}", number(*times))),
     );

@@ -157,6 +157,12 @@ pub enum StarError {
         /// The version that was read before.
         recorded: i64,
     },
+    /// A dimension shows keys of a state that is gone.
+    #[error("keys and history of `{table}` are gone: its rows come from a state that is not in raw any more")]
+    StateGone {
+        /// Star and dimension.
+        table: String,
+    },
     /// Another runner builds the star.
     #[error("star `{star}` is being built by another runner")]
     Leased {
@@ -228,6 +234,7 @@ impl Explain for StarError {
             Self::Contended { .. } => "star-contended",
             Self::PartitionChanged { .. } => "star-partition-changed",
             Self::InputOlder { .. } => "star-input-older",
+            Self::StateGone { .. } => "star-state-gone",
             Self::Leased { .. } => "star-leased",
             Self::Lake { .. } => "star-lake",
             Self::Scratch { .. } => "star-scratch",
@@ -249,6 +256,7 @@ impl Explain for StarError {
             | Self::TooManyDeleted { .. }
             | Self::TestFailed { .. } => ErrorKind::Quality,
             Self::Contended { .. } | Self::Leased { .. } => ErrorKind::Parked,
+            Self::StateGone { .. } => ErrorKind::Config,
             Self::InputMissing { .. } | Self::InputOlder { .. } | Self::Lake { .. } | Self::Scratch { .. } => {
                 ErrorKind::Unavailable
             }
@@ -271,6 +279,7 @@ impl Explain for StarError {
             | Self::Contended { table }
             | Self::PartitionChanged { table, .. }
             | Self::InputOlder { table, .. }
+            | Self::StateGone { table }
             | Self::Lake { table, .. }
             | Self::Scratch { table, .. }
             | Self::Internal { table, .. } => format!("star table {table}"),
@@ -306,6 +315,7 @@ impl Explain for StarError {
             Self::InputOlder { .. } => {
                 "run again; if it stays, the table was restored: run `headwater rebuild curated`".into()
             }
+            Self::StateGone { .. } => "bring `raw/_state` back from a backup; or give every member a new key, without its history, by `headwater rebuild curated`".into(),
             Self::Lake { .. } | Self::Scratch { .. } => "see the cause, then run again".into(),
             Self::Internal { .. } => "report it with the model and the run id".into(),
         }

@@ -193,6 +193,9 @@ impl<'a> Plan<'a> {
     async fn states(&self, rows: &BTreeMap<String, LazyFrame>) -> Result<BTreeMap<&'a str, State>, StarError> {
         let mut states = BTreeMap::new();
         for (name, dimension) in self.star.dimensions().filter(|(_, dimension)| !dimension.business_key.is_empty()) {
+            if !self.build.is_rebuild {
+                state::check_kept(&self.build, name).await?;
+            }
             let tables = member_inputs(self.star, name);
             let facts = self.star.facts().filter_map(|(fact, file)| Some((file, rows.get(fact)?)));
             let named = facts.filter_map(|(fact, rows)| named_members(self.star, fact, name, rows)).flatten().collect();

@@ -23,9 +23,12 @@ use crate::zones::layout;
 /// The app id under which a commit records the model.
 pub(crate) const MODEL: &str = "model";
 
+/// What the name of a state's transaction begins with.
+pub(crate) const STATE_TXN: &str = "state/";
+
 /// The app id under which a table records that it shows a state.
 pub(crate) fn state_txn(table_id: &str) -> String {
-    format!("state/{table_id}")
+    format!("{STATE_TXN}{table_id}")
 }
 
 /// The model's digest as a transaction's version.

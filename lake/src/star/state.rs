@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_contract::{ColumnType, TableName};
+use headwater_contract::{ColumnType, TableName, Zone};
 use polars::prelude::{DataFrame, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, UnionArgs, col, concat};
 
 use crate::commit::{DeltaLog, TableSnapshot};
@@ -16,7 +16,7 @@ use crate::star::error::StarError;
 use crate::star::fact::nothing;
 use crate::star::files::prepare;
 use crate::star::history::{KEY, Members, is_same_state};
-use crate::star::publish::{Build, Target, computing, is_recorded};
+use crate::star::publish::{Build, STATE_TXN, Target, computing, is_recorded};
 use crate::star::types::{arrow_schema, polars_type};
 use crate::zones::layout;
 
@@ -65,6 +65,28 @@ pub(crate) async fn recorded(build: &Build<'_>, dimension: &str) -> Result<Optio
     let snapshot = log.snapshot().await.map_err(failed())?;
     let Some(shown) = snapshot.txn(ROWS) else { return Ok(None) };
     Ok(Some(Recorded { table_id: snapshot.table_id, shown, txns: snapshot.txns }))
+}
+
+/// Makes sure that the state is there whose keys the dimension's table shows.
+///
+/// # Errors
+///
+/// [`StarError::StateGone`]: a new state would give its keys to other members.
+pub(crate) async fn check_kept(build: &Build<'_>, dimension: &str) -> Result<(), StarError> {
+    let table = format!("{}.{dimension}", build.star);
+    let failed = || StarError::lake(&table);
+    let folder = layout::table_path(&TableName::new(Zone::Curated, build.star, dimension));
+    let Some(log) = DeltaLog::open(&build.lake.zones.curated, &folder).await.map_err(failed())? else { return Ok(()) };
+    let snapshot = log.snapshot().await.map_err(failed())?;
+    let kept = recorded(build, dimension).await?;
+    let is_kept = |id: &str, shown: i64| kept.as_ref().is_some_and(|kept| kept.table_id == id && shown <= kept.shown);
+    // A table that was rebuilt has shown more than one state.
+    let mut states =
+        snapshot.txns.iter().filter_map(|(name, shown)| Some((name.strip_prefix(STATE_TXN)?, *shown))).peekable();
+    if states.peek().is_none() || states.any(|(id, shown)| is_kept(id, shown)) {
+        return Ok(());
+    }
+    Err(StarError::StateGone { table })
 }
 
 /// Merges what the inputs show into the state of `dimension` and commits it, unless it has recorded just these inputs.

@@ -340,6 +340,26 @@ async fn facts_refer_to_members_by_key_and_keep_every_cent() {
 }
 
 #[tokio::test]
+async fn keys_are_not_given_anew_when_the_state_is_gone() {
+    let shop = Shop::on_disk().await;
+    shop.build().await;
+    let keys = shop.curated("dim_customer", &["customer_key", "customer_id"]).await;
+    let raw = &shop.lake.zones.raw;
+    let state = raw.list("_state").await.unwrap();
+    let logs: Vec<String> =
+        state.into_iter().map(|entry| entry.path).filter(|path| path.contains("_delta_log")).collect();
+    assert!(!logs.is_empty());
+    for path in logs {
+        raw.delete(&path).await.unwrap();
+    }
+    let error = build(&shop.lake, &star(), BuildOptions::default()).await.unwrap_err();
+    assert_eq!(error.code(), "star-state-gone");
+    assert_eq!(shop.curated("dim_customer", &["customer_key", "customer_id"]).await, keys);
+    build(&shop.lake, &star(), BuildOptions { is_rebuild: true }).await.unwrap();
+    build(&shop.lake, &star(), BuildOptions::default()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_build_without_a_change_does_nothing() {
     let shop = Shop::new().await;
     assert!(inputs_changed(&shop.lake, &star()).await.unwrap());

@@ -242,6 +242,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What only YAML 1.1 takes for a number or a boolean, and everybody else for a text: `NO`, `on`, `y`, `010`, `1_000`.
+    fn legacy(self) -> Option<&'a str> {
+        let written = self.written()?;
+        let is_legacy = match self.node.value {
+            Value::Boolean(_) => !["true", "false"].contains(&written.to_ascii_lowercase().as_str()),
+            Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) => {
+                let digits = written.trim_start_matches(['+', '-']).as_bytes();
+                written.contains('_') || matches!(digits, [b'0', b'0'..=b'9', ..])
+            }
+            Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) => false,
+        };
+        is_legacy.then_some(written)
+    }
+
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.written() {
             Some(text) => visitor.visit_str(text).map_err(|misfit: Misfit| misfit.at(self.node.at)),
@@ -254,6 +268,9 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if let Some(text) = self.legacy() {
+            return visitor.visit_str(text).map_err(|misfit: Misfit| misfit.at(self.node.at));
+        }
         let read = match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Boolean(value) => visitor.visit_bool(*value),
@@ -273,6 +290,14 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
             }
         };
         read.map_err(|misfit: Misfit| misfit.at(self.node.at))
+    }
+
+    /// Where nothing else can be meant, `yes` and `off` are welcome.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.node.value {
+            Value::Boolean(value) => visitor.visit_bool(value),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -336,7 +361,7 @@ impl<'a, 'de> Deserializer<'de> for Reader<'a> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct map ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct map ignored_any
     }
 }
 
@@ -505,6 +530,24 @@ mod tests {
         {
             assert_eq!(shop(&format!("share: 0.5\nname: {written}\n")).unwrap().name, expected);
         }
+    }
+
+    #[test]
+    fn what_only_yaml_1_1_takes_for_something_else_is_text() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Flag(bool),
+            Number(f64),
+            Text(String),
+        }
+        let read: Vec<Any> = from_str("[NO, on, y, 010, -007, 1_000, true, False, 10, 0.5, 0]").unwrap();
+        let text = |text: &str| Any::Text(text.to_owned());
+        let texts = ["NO", "on", "y", "010", "-007", "1_000"].map(text);
+        assert_eq!(read[..6], texts);
+        let rest = [Any::Flag(true), Any::Flag(false), Any::Number(10.0), Any::Number(0.5), Any::Number(0.0)];
+        assert_eq!(read[6..], rest);
+        assert_eq!(shop("name: x\nopen: yes\n").unwrap().open, Some(true));
     }
 
     #[test]
