@@ -542,9 +542,11 @@ impl SourceError {
         Self { place: Box::new(place), fault: Box::new(fault.into()) }
     }
 
-    /// Whether reading again cannot help until manifest, setting or credential changes.
+    /// Whether reading again cannot help until manifest, setting or credential changes. A page for people may be that of an outage, so
+    /// it is asked for again and again, although it may as well be that of a login.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Parked)
+        let is_page = matches!(self.fault.as_ref(), Fault::Decode(DecodeError::Html { .. }));
+        !is_page && !matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Parked)
     }
 
     /// Tells the same failure from another one, whatever page it happened on.
@@ -613,11 +615,12 @@ mod tests {
         }
         for fault in [
             Fault::Unauthorized { says: String::new() },
-            Fault::Decode(DecodeError::Html { snippet: String::new() }),
             Fault::Pagination(PaginationError::EmptyPageWithMore),
         ] {
             assert!(!fault.may_pass() && error(fault.clone()).is_permanent(), "{fault}");
         }
+        let page = Fault::Decode(DecodeError::Html { snippet: String::new() });
+        assert!(!page.may_pass() && !error(page).is_permanent());
     }
 
     #[test]

@@ -95,9 +95,19 @@ pub enum LedgerError {
     Receipts(#[from] ReceiptError),
 }
 
+/// What to do about a file that cannot be read.
+const RESTORE: &str = "move `.headwater/ledger.db` and the files beside it away and run `headwater ledger rebuild`: the lake has everything";
+
+/// Whether the file is no database, or a broken one: SQLite's primary codes 11 and 26 (<https://sqlite.org/rescode.html>).
+fn is_damaged(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 impl Explain for LedgerError {
     fn code(&self) -> &'static str {
         match self {
+            Self::Database { source, .. } if is_damaged(source) => "ledger-corrupt",
             Self::Database { .. } | Self::Folder { .. } => "ledger-database",
             Self::Newer { .. } => "ledger-newer",
             Self::LeaseLost { .. } => "lease-lost",
@@ -113,6 +123,7 @@ impl Explain for LedgerError {
 
     fn kind(&self) -> ErrorKind {
         match self {
+            Self::Database { source, .. } if is_damaged(source) => ErrorKind::Internal,
             Self::Database { .. } | Self::Folder { .. } => ErrorKind::Unavailable,
             Self::Newer { .. } => ErrorKind::Config,
             Self::LeaseLost { .. } | Self::NotOwner { .. } => ErrorKind::Parked,
@@ -141,6 +152,7 @@ impl Explain for LedgerError {
 
     fn fix(&self) -> String {
         match self {
+            Self::Database { source, .. } if is_damaged(source) => RESTORE.to_owned(),
             Self::Database { .. } | Self::Folder { .. } => {
                 "check that the disk has room and the file may be written, then run again".to_owned()
             }
@@ -152,7 +164,7 @@ impl Explain for LedgerError {
             }
             Self::Unreadable { .. } => "restore the object from a copy of raw".to_owned(),
             Self::NotCovered { .. } | Self::NotTiled { .. } => "report this with the run id".to_owned(),
-            Self::Corrupt { .. } => "move the file away and run `headwater ledger rebuild`".to_owned(),
+            Self::Corrupt { .. } => RESTORE.to_owned(),
             Self::Store(error) => error.fix(),
             Self::Receipts(error) => error.fix(),
         }
