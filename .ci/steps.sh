@@ -1,5 +1,5 @@
-# Runs steps and prints what each took. Sourced by .ci/run and tests/run; of what the steps do it knows how to run one whole-way
-# test again (`one_way`).
+# Runs steps and prints what each took. Sourced by .ci/run and tests/run; of what the steps do it knows how to run one test of servers
+# and processes again (`one_way`, `one_live`).
 
 step_names=()
 step_minutes=()
@@ -36,11 +36,11 @@ tests() { # NAME COMMAND...: counts what ran; goes on to the next tests when som
     /tests? run:|^test result:/ { good += number_before("passed"); bad += number_before("failed") + number_before("timed out") }
     END { print good + 0, bad + 0 }' "$output")"
   # A machine that chokes for a moment fails a test of servers and processes; what is wrong fails again, alone and undisturbed.
-  if [ "$code" -ne 0 ] && [ "$1" = way ] && [ "${counts#* }" -gt 0 ] && [ "${counts#* }" -le "$AGAIN_AT_MOST" ]; then
+  if [ "$code" -ne 0 ] && [[ "$1" =~ ^(way|live)$ ]] && [ "${counts#* }" -gt 0 ] && [ "${counts#* }" -le "$AGAIN_AT_MOST" ]; then
     again="$(awk '/^failures:$/ { names = 1 } names && /^    [a-z_0-9:]+$/ { print $1 }' "$output" | sort -u)"
     printf '\nagain, each alone: %s\n' "$(echo $again)"
     code=0
-    for test in $again; do one_way "$test" >"$output" 2>&1 || { code=1; cat "$output"; }; done
+    for test in $again; do "one_$1" "$test" >"$output" 2>&1 || { code=1; cat "$output"; }; done
     if [ "$code" -eq 0 ]; then
       printf 'passed alone: %s\n' "$(echo $again)"
       counts="$((${counts% *} + ${counts#* })) 0"
