@@ -613,10 +613,9 @@ mod tests {
         ] {
             assert!(fault.may_pass() && !error(fault.clone()).is_permanent(), "{fault}");
         }
-        for fault in [
-            Fault::Unauthorized { says: String::new() },
-            Fault::Pagination(PaginationError::EmptyPageWithMore),
-        ] {
+        for fault in
+            [Fault::Unauthorized { says: String::new() }, Fault::Pagination(PaginationError::EmptyPageWithMore)]
+        {
             assert!(!fault.may_pass() && error(fault.clone()).is_permanent(), "{fault}");
         }
         let page = Fault::Decode(DecodeError::Html { snippet: String::new() });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use headwater_contract::{FixedClock, TableName, Zone};
+use headwater_contract::{Explain, FixedClock, TableName, Zone};
 use polars::prelude::{
     AnyValue, DataFrame, DataType, IntoLazy, LazyFrame, SortMultipleOptions, TimeUnit, TimeZone, col, df,
 };

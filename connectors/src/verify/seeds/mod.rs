@@ -196,7 +196,9 @@ fn the_generated_page_of_seeds_is_what_verdicts_are_worth() {
         (Harvest::sum(ten.iter().map(|(.., all)| all)), Harvest::sum(others.iter().map(|(.., all)| all)));
     assert!(ten.found_before * 10 >= 200 * 6, "{ten:?}: too few were found before");
     assert!(ten.contradicted * 10 >= ten.found_before * 9, "{ten:?}: too few are contradicted");
-    assert_eq!((ten.found, others.found), (0, 0), "wrong facts are found");
+    assert_eq!(ten.found, 0, "{ten:?}: wrong facts are found");
+    // Near the truth a description itself may say both.
+    assert!(others.found * 100 <= others.found_before, "{others:?}: wrong facts are found");
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         fs_err::write(page_file(), page).unwrap();
     }
