@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::MomentFormat;
+use super::{MomentFormat, http_date};
 use crate::decoding::{PageFacts, Pointer};
 use crate::manifest::{ActualCost, Quota, Share};
 use crate::refusal::Pattern;
@@ -94,7 +94,8 @@ impl Learner {
 
     fn left(&self, quota: &Quota, of: &Shown<'_>, now: DateTime<Utc>) -> Option<Left> {
         let header = |name: &Option<String>| (of.header)(name.as_ref()?)?.trim().parse::<f64>().ok();
-        let reset_header = || quota.reset_format.read(&(of.header)(quota.reset.as_ref()?)?, now);
+        let date = (of.header)("date").and_then(|date| http_date(&date));
+        let reset_header = || quota.reset_format.read(&(of.header)(quota.reset.as_ref()?)?, date, now);
         let refills = || {
             let refill = quota.refills.as_ref()?;
             let seconds = refill.per.delta().to_std().ok()?.as_secs_f64();
@@ -102,7 +103,8 @@ impl Learner {
         };
         if let Some(fields) = &quota.fields {
             let field = |pointer: &Option<Pointer>| number(&(of.field)(pointer.as_ref()?)?);
-            let reset = fields.reset.as_ref().and_then(|reset| moment(&(of.field)(reset)?, quota.reset_format, now));
+            let reset =
+                fields.reset.as_ref().and_then(|reset| moment(&(of.field)(reset)?, quota.reset_format, date, now));
             return Some(Left {
                 remaining: number(&(of.field)(&fields.remaining)?)?,
                 limit: field(&fields.limit),
@@ -128,8 +130,13 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-fn moment(value: &Value, format: MomentFormat, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    format.read(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), now)
+fn moment(
+    value: &Value,
+    format: MomentFormat,
+    date: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    format.read(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), date, now)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod wall_clock;
 pub use backoff::Backoff;
 pub use moment::MomentFormat;
 pub use patience::{Again, Patience, Retries};
+pub(crate) use retry_after::http_date;
 pub use retry_after::parse_retry_after;
 pub use state::{Allowance, Granted, QuotaChange, QuotaState, Share};
 pub use store::{FileQuotas, MemoryQuotas, QuotaStore, QuotaStoreError};

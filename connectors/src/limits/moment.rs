@@ -32,8 +32,9 @@ pub enum MomentFormat {
 }
 
 impl MomentFormat {
-    /// The moment that `text` means; `None` when it is written otherwise. One that has passed is `now`.
-    pub fn read(self, text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The moment that `text` means; `None` when it is written otherwise. One that has passed is `now`. `date` is the answer's own, by the
+    /// source's clock.
+    pub fn read(self, text: &str, date: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let text = text.trim();
         let number = || text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
         let instant = |seconds: f64| {
@@ -42,7 +43,7 @@ impl MomentFormat {
         };
         let later = |pause: Duration| now.checked_add_signed(TimeDelta::from_std(pause).ok()?);
         let moment = match self {
-            Self::RetryAfter => later(parse_retry_after(text, now)?),
+            Self::RetryAfter => later(parse_retry_after(text, date, now)?),
             Self::UnixSeconds => instant(number()?),
             Self::UnixMillis => instant(number()? / 1_000.0),
             Self::SecondsFromNow => later(Duration::try_from_secs_f64(number()?).ok()?),
@@ -112,7 +113,7 @@ mod tests {
             (MomentFormat::LengthFromNow, "5"),
             (MomentFormat::RequestsPerSecond, "0"),
         ] {
-            assert_eq!(format.read(text, now()), None, "{format:?} {text}");
+            assert_eq!(format.read(text, None, now()), None, "{format:?} {text}");
         }
     }
 
@@ -134,7 +135,7 @@ mod tests {
             (MomentFormat::LengthFromNow, "P1DT1S", 86_401),
             (MomentFormat::RequestsPerSecond, "0.0166666666", 60),
         ] {
-            let moment = format.read(text, now()).unwrap_or_else(|| panic!("{format:?} {text}"));
+            let moment = format.read(text, None, now()).unwrap_or_else(|| panic!("{format:?} {text}"));
             let nearest = (moment - now() + TimeDelta::milliseconds(500)).num_seconds();
             assert_eq!(nearest, seconds, "{format:?} {text}");
         }

@@ -20,6 +20,9 @@ const SLOWED_ONCE: TimeDelta = TimeDelta::seconds(1);
 const SPACING_UNDECLARED: Duration = Duration::from_millis(50);
 /// A moment further ahead was written by a clock that was wrong, and is forgotten.
 const BELIEVED_MAX: TimeDelta = TimeDelta::days(366);
+/// A clock that is behind the last change by more was set back, as after a run of a machine whose clock was ahead. Processes that share a
+/// state differ by less.
+const SET_BACK_MIN: TimeDelta = TimeDelta::minutes(5);
 /// The bucket of that pause.
 const UNDECLARED: &str = "undeclared";
 
@@ -36,11 +39,21 @@ pub struct QuotaState {
     pub empty_at: BTreeMap<String, DateTime<Utc>>,
     /// Use of each limit that is full again at a time of day: since when, and how much.
     pub used: BTreeMap<String, (DateTime<Utc>, f64)>,
+    /// When it was last changed, by the clock of whoever did.
+    #[serde(default)]
+    pub changed_at: Option<DateTime<Utc>>,
 }
 
 impl Default for QuotaState {
     fn default() -> Self {
-        Self { rest_until: None, pace: 1.0, slowed_at: None, empty_at: BTreeMap::new(), used: BTreeMap::new() }
+        Self {
+            rest_until: None,
+            pace: 1.0,
+            slowed_at: None,
+            empty_at: BTreeMap::new(),
+            used: BTreeMap::new(),
+            changed_at: None,
+        }
     }
 }
 
@@ -128,6 +141,9 @@ pub enum Granted {
 impl QuotaState {
     /// Makes a change, and says what came of it.
     pub fn apply(&mut self, change: &QuotaChange) -> Granted {
+        if let QuotaChange::Take { now, .. } | QuotaChange::Settle { now, .. } | QuotaChange::Slow { now } = change {
+            self.follow(*now);
+        }
         match change {
             QuotaChange::Take { now, shares, good_answers, turn_max } => {
                 self.pace = (self.pace + PACE_STEP * f64::from(*good_answers)).clamp(PACE_MIN, 1.0);
@@ -151,6 +167,23 @@ impl QuotaState {
                 Granted::At(*now)
             }
         }
+    }
+
+    /// Moves what is kept along with a clock that was set back: what is due in a minute is due in a minute.
+    fn follow(&mut self, now: DateTime<Utc>) {
+        let back = self.changed_at.map_or(TimeDelta::zero(), |changed| changed - now);
+        if back < SET_BACK_MIN {
+            self.changed_at = self.changed_at.max(Some(now));
+            return;
+        }
+        let moved = |at: DateTime<Utc>| at.checked_sub_signed(back).unwrap_or(now);
+        self.rest_until = self.rest_until.map(moved);
+        self.slowed_at = self.slowed_at.map(moved);
+        for at in self.empty_at.values_mut() {
+            *at = moved(*at);
+        }
+        self.used.retain(|_, (since, _)| *since <= now);
+        self.changed_at = Some(now);
     }
 
     fn take(&mut self, now: DateTime<Utc>, shares: &[Share], turn_max: Duration) -> Granted {
@@ -291,10 +324,32 @@ mod tests {
     fn what_a_wrong_clock_wrote_holds_nobody_for_years() {
         let mut state = QuotaState::default();
         let years = 10 * 366 * 86_400;
-        take(&mut state, years, &[spread(1.0, 20, 1.0)]);
+        state.empty_at.insert("spread".into(), at(years));
         state.apply(&QuotaChange::Rest { until: at(years) });
         assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0)]), Granted::At(at(0)));
         assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0)]), Granted::At(at(20)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_finds_its_waits_as_long_as_they_were() {
+        for ahead in [3_600, 86_400, 365 * 86_400] {
+            let mut state = QuotaState::default();
+            take(&mut state, ahead, &[spread(1.0, 20, 1.0), day(6.0, ahead, 10.0)]);
+            assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0), day(6.0, 0, 10.0)]), Granted::At(at(20)), "{ahead}");
+            state.apply(&QuotaChange::Slow { now: at(ahead) });
+            state.apply(&QuotaChange::Rest { until: at(ahead + 30) });
+            assert_eq!(take(&mut state, 0, &[]), Granted::Resting(at(30)), "{ahead}");
+        }
+        // Runs that share a state ask at about one time: the one that comes a little late gives nothing back.
+        let mut state = QuotaState::default();
+        take(&mut state, 1, &[spread(1.0, 20, 1.0)]);
+        assert_eq!(take(&mut state, 0, &[spread(1.0, 20, 1.0)]), Granted::At(at(21)));
+    }
+
+    #[test]
+    fn a_state_that_says_not_when_it_was_changed_is_read() {
+        let text = r#"{"rest_until":null,"pace":1.0,"slowed_at":null,"empty_at":{},"used":{}}"#;
+        assert_eq!(serde_json::from_str::<QuotaState>(text).unwrap(), QuotaState::default());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Offset pagination: skip the records read so far, until the server's total, its flag, a short page, or an empty one.
 //!
+//! A total that is passed is none, as where a server counts no further than some number: full pages are then read on.
 //! As with page numbers, a list that changes while it is read loses records at page borders; a total that changes starts it again.
 
 use schemars::JsonSchema;
@@ -61,10 +62,10 @@ impl Offset {
                 if page.first_total.is_some_and(|first| first != total) {
                     return Ok(Next::Restart);
                 }
-                next.saturating_sub(self.start) >= total
+                page.is_last_by(total, next.saturating_sub(self.start), count)
             }
             (None, Some(more)) => !page.flag(more)?,
-            (None, None) => count == 0 || (self.short_page && page.size.is_some_and(|size| count < size)),
+            (None, None) => count == 0 || (self.short_page && page.is_less(count)),
         };
         if is_last {
             return Ok(Next::Done);
@@ -112,6 +113,24 @@ mod tests {
         assert_eq!(step(&counted(), Some("3"), Some(5), r#"{"rows":[{},{}],"total":4}"#), Ok(Next::Restart));
         let plain = Offset::new("skip".into());
         assert_eq!(step(&plain, Some("3"), None, r#"{"rows":[]}"#), Ok(Next::Done));
+    }
+
+    /// As a server that counts no further than 7.
+    #[test]
+    fn a_total_that_was_passed_ends_nothing_while_pages_are_full() {
+        let next = |value: &str| Ok(Next::request(&"skip".into(), value));
+        let sized = |cursor, size, rows: &str| {
+            let body = format!(r#"{{"rows":[{rows}],"total":7}}"#);
+            let page = Page::gather(cursor, &counted().facts(), "/rows", body.as_bytes()).unwrap();
+            counted().next(&Page { size, first_total: Some(7), ..page })
+        };
+        assert_eq!(sized(Some("5"), Some(5), "{},{},{},{},{}"), next("10"));
+        assert_eq!(sized(Some("10"), Some(5), "{}"), Ok(Next::Done));
+        assert_eq!(sized(Some("10"), Some(5), ""), Ok(Next::Done));
+        assert_eq!(sized(Some("5"), Some(5), "{},{}"), Ok(Next::Done));
+        // Nobody knows how many a full page has: an empty one ends the list.
+        assert_eq!(sized(Some("5"), None, "{},{},{}"), next("8"));
+        assert_eq!(sized(Some("8"), None, ""), Ok(Next::Done));
     }
 
     #[test]

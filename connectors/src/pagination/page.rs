@@ -101,7 +101,18 @@ impl Page {
 
     /// Whether it has fewer records than were asked for.
     pub fn is_short(&self) -> bool {
-        self.size.is_some_and(|size| self.count() < size)
+        self.is_less(self.count())
+    }
+
+    /// Whether `count` records are fewer than were asked for.
+    pub(super) fn is_less(&self, count: u64) -> bool {
+        self.size.is_some_and(|size| count < size)
+    }
+
+    /// Whether it is the last, with `count` records, by the `total` that it tells and what was `received` of it. A total that was passed
+    /// ends nothing while pages are full.
+    pub(super) fn is_last_by(&self, total: u64, received: u64, count: u64) -> bool {
+        received == total || (received > total && (count == 0 || self.is_less(count)))
     }
 
     /// Tells it from the page before.

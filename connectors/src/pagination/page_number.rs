@@ -80,7 +80,7 @@ impl PageNumber {
         let is_last = match (&self.pages, &self.more, &self.total) {
             (Some(pages), _, _) => number.saturating_sub(self.first) / step + 1 >= page.tell(pages)?,
             (None, Some(more), _) => !page.flag(more)?,
-            (None, None, Some(total)) => page.read + page.count() >= page.tell(total)?,
+            (None, None, Some(total)) => page.is_last_by(page.tell(total)?, page.read + page.count(), page.count()),
             (None, None, None) => page.count() == 0 || (self.short_page && page.is_short()),
         };
         if is_last || self.last.is_some_and(|last| number >= last) {
@@ -184,6 +184,11 @@ mod tests {
         assert_eq!(step(2, r#"{"rows":[{},{}],"total":5}"#), Ok(next("3")));
         assert_eq!(step(3, r#"{"rows":[{},{}],"total":5}"#), Ok(Next::Done));
         assert_eq!(step(3, r#"{"rows":[],"total":5}"#), Err(PaginationError::EmptyPageWithMore));
+        // A total that was passed ends nothing while pages are full.
+        let full = |read, body: &str| total.next(&Page { read, size: Some(2), ..page(&total, Some("2"), body) });
+        assert_eq!(full(4, r#"{"rows":[{},{}],"total":5}"#), Ok(next("3")));
+        assert_eq!(full(6, r#"{"rows":[{}],"total":5}"#), Ok(Next::Done));
+        assert_eq!(full(6, r#"{"rows":[],"total":5}"#), Ok(Next::Done));
         let header = PageNumber { pages: Some(Seen::Header("x-pages".into())), ..PageNumber::new("page".into(), 1) };
         let mut second = page(&header, Some("2"), r#"{"rows":[{}]}"#);
         assert_eq!(header.next(&second), Err(PaginationError::NotANumber { field: "header x-pages".into() }));

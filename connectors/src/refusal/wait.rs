@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Pattern;
 use super::condition::Evidence;
 use crate::decoding::Pointer;
-use crate::limits::{Backoff, MomentFormat, WallClock};
+use crate::limits::{Backoff, MomentFormat, WallClock, http_date};
 
 /// How long to wait before a refused request is sent again, as written in a manifest.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -117,6 +117,7 @@ pub(crate) enum Waiting {
 impl Wait {
     /// How long to wait after the answer that `of` tells about.
     pub(crate) fn after(&self, of: &Evidence<'_>, now: DateTime<Utc>) -> Waiting {
+        let date = (of.header)("date").and_then(|date| http_date(&date));
         let pauses = |backoff| Waiting::Pauses(backoff);
         let until = |moment: Option<DateTime<Utc>>, at_least: Option<Span>| {
             let earliest = now + at_least.unwrap_or_default().delta();
@@ -134,16 +135,16 @@ impl Wait {
             }
             Self::Header(wait) => {
                 let value = (of.header)(&wait.name);
-                until(read(value.as_deref(), wait.matches.as_ref(), wait.format, now), wait.at_least)
+                until(read(value.as_deref(), wait.matches.as_ref(), wait.format, date, now), wait.at_least)
             }
             Self::Field(wait) => {
                 let value = (of.field)(&wait.at).map(|value| match value {
                     Value::String(text) => text,
                     other => other.to_string(),
                 });
-                until(read(value.as_deref(), wait.matches.as_ref(), wait.format, now), wait.at_least)
+                until(read(value.as_deref(), wait.matches.as_ref(), wait.format, date, now), wait.at_least)
             }
-            Self::Message(wait) => until(read(of.text, Some(&wait.matches), wait.format, now), wait.at_least),
+            Self::Message(wait) => until(read(of.text, Some(&wait.matches), wait.format, date, now), wait.at_least),
             Self::Clock(clock) => until(clock.next(now), None),
         }
     }
@@ -162,6 +163,7 @@ fn read(
     text: Option<&str>,
     matches: Option<&Pattern>,
     format: MomentFormat,
+    date: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let text = text?;
@@ -169,7 +171,7 @@ fn read(
         Some(pattern) => pattern.first_group(text)?,
         None => text,
     };
-    format.read(moment, now)
+    format.read(moment, date, now)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::body::Inflater;
 use super::{Prepared, Transport, build_client, client_builder, plain, text_of};
 use crate::auth::AuthError;
 use crate::error::Fault;
-use crate::limits::{Load, parse_retry_after};
+use crate::limits::{Load, http_date, parse_retry_after};
 
 /// Largest answer of a login: a token is some kilobytes at most.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -59,7 +59,8 @@ impl Transport {
             return Ok(Reply { headers, body: body.freeze() });
         }
         let now = self.clock.now();
-        let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, now));
+        let date = text_of(&headers, "date").and_then(|date| http_date(&date));
+        let retry_after = text_of(&headers, "retry-after").and_then(|text| parse_retry_after(&text, date, now));
         let retry_at = retry_after.and_then(|pause| now.checked_add_signed(chrono::TimeDelta::from_std(pause).ok()?));
         let says = self.short(&saying(&body));
         Err(match status {

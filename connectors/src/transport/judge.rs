@@ -11,10 +11,10 @@ use url::Url;
 
 use super::answer::Answer;
 use super::body::Inflater;
-use super::{HEAD_BYTES_MAX, Request, Transport, http_date, text_of};
+use super::{HEAD_BYTES_MAX, Request, Transport, text_of};
 use crate::decoding::Pointer;
 use crate::error::Fault;
-use crate::limits::{Shown, Turn, parse_retry_after};
+use crate::limits::{Shown, Turn, http_date, parse_retry_after};
 use crate::refusal::{Decision, Evidence, Refusal};
 
 /// Bytes of a refusal that are read, for rules and for its text.
@@ -58,7 +58,8 @@ impl Transport {
         let text = String::from_utf8_lossy(&answer.ahead).into_owned();
         let says = self.short(&text);
         let body: Option<Value> = serde_json::from_str(&text).ok();
-        let retry_after = answer.header("retry-after").and_then(|text| parse_retry_after(&text, now));
+        let retry_after =
+            answer.header("retry-after").and_then(|text| parse_retry_after(&text, answer.source_date, now));
         let usual = || usual_fault(status, says.clone(), retry_after, spent, now);
         let evidence = Evidence {
             status,

@@ -31,7 +31,9 @@ use url::Url;
 use crate::auth::Caller;
 use crate::decoding::{BodyFacts, PageFacts, Pointer};
 use crate::error::Fault;
-use crate::limits::{Again, Learner, Load, Pace, PaceOptions, Patience, QuotaStore, Retries, Shown, Waiting, jitter};
+use crate::limits::{
+    Again, Learner, Load, Pace, PaceOptions, Patience, QuotaStore, Retries, Shown, Waiting, http_date, jitter,
+};
 use crate::manifest::{ActualCost, Limit, Method, Quota, Share};
 use crate::refusal::{Decision, Refusal, Rules};
 use address::{Guard, PrivateAddress, is_public};
@@ -431,10 +433,6 @@ fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Faul
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-fn http_date(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc2822(text).ok().map(|date| date.with_timezone(&Utc))
 }
 
 /// An error's whole chain in one line, without the URL, which may hold a secret.

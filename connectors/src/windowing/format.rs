@@ -2,8 +2,8 @@
 //!
 //! Instants are compared as instants and never as texts: `2024-03-01T02:00:00+02:00` and `2024-03-01T00:00:00.000Z` are one.
 
-use chrono::format::StrftimeItems;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
+use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use headwater_contract::{Span, TimestampFormat};
 use schemars::JsonSchema;
@@ -173,6 +173,60 @@ impl Clockface {
                 Value::from(units.max(0))
             }
         }
+    }
+
+    /// The bound to write for `at`: where its text would mean two instants, because clocks that are set back show an hour twice, one before
+    /// that hour or behind it. Whichever of the two the API takes a text for, no local time of a range is left out.
+    pub fn bound(&self, at: DateTime<Utc>, end: End) -> DateTime<Utc> {
+        if !self.is_clock_without_offset() {
+            return at;
+        }
+        let MappedLocalTime::Ambiguous(first, second) =
+            self.zone.from_local_datetime(&at.with_timezone(&self.zone).naive_local())
+        else {
+            return at;
+        };
+        let repeated = (second - first).abs();
+        let (first, second) = (first.with_timezone(&Utc), second.with_timezone(&Utc));
+        match end {
+            End::From => first.min(second) - repeated,
+            End::Until => first.max(second) + repeated,
+        }
+    }
+
+    /// How long a range is on the clock that its bounds are written by, and in truth: the longer of both.
+    pub(super) fn length(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> TimeDelta {
+        let local = |at: DateTime<Utc>| at.with_timezone(&self.zone).naive_local();
+        let shown = if self.is_clock_without_offset() { local(until) - local(from) } else { TimeDelta::zero() };
+        shown.max(until - from)
+    }
+
+    /// Whether it writes the time of day by the zone's clock, without saying how far that is from UTC.
+    fn is_clock_without_offset(&self) -> bool {
+        let TimeFormat::Pattern { pattern, .. } = &self.format else { return false };
+        let says_offset = |item: Item<'_>| {
+            use Fixed::{
+                RFC2822, RFC3339, TimezoneOffset, TimezoneOffsetColon, TimezoneOffsetColonZ, TimezoneOffsetDoubleColon,
+                TimezoneOffsetTripleColon, TimezoneOffsetZ,
+            };
+            matches!(item, Item::Numeric(Numeric::Timestamp, _))
+                || matches!(
+                    item,
+                    Item::Fixed(
+                        RFC2822
+                            | RFC3339
+                            | TimezoneOffset
+                            | TimezoneOffsetColon
+                            | TimezoneOffsetColonZ
+                            | TimezoneOffsetDoubleColon
+                            | TimezoneOffsetTripleColon
+                            | TimezoneOffsetZ
+                    )
+                )
+        };
+        // A day is the same text at each of its hours.
+        let text = |hour| Some(NaiveDate::MIN.and_hms_opt(hour, 0, 0)?.and_utc().format(pattern).to_string());
+        !StrftimeItems::new(pattern).any(says_offset) && text(0) != text(23)
     }
 
     /// Reads an instant as the API writes it. A local time that a clock change skips or repeats is taken as the earlier.
@@ -363,7 +417,63 @@ mod tests {
         }
     }
 
+    /// In Zurich the hour from 2 comes twice on 25 October 2026, in UTC from 0 to 1 and from 1 to 2.
+    #[test]
+    fn a_bound_in_the_hour_that_clocks_show_twice_is_written_outside_of_it() {
+        let now = at("2026-11-21T00:00:00Z");
+        let write = |pattern: &str, zone: &str, end, instant: &str| {
+            let face = face(&format!("pattern: {{ pattern: '{pattern}', zone: {zone} }}"));
+            face.write(face.bound(at(instant), end), end, now).as_str().unwrap().to_owned()
+        };
+        let zurich = |end, instant: &str| write("%d %H:%M:%S", "Europe/Zurich", end, instant);
+        for (from, until, expected) in [
+            ("2026-10-24T23:00:00Z", "2026-10-25T00:00:00Z", ("25 01:00:00", "25 03:00:00")),
+            ("2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", ("25 01:00:00", "25 03:00:00")),
+            ("2026-10-25T00:30:00Z", "2026-10-25T00:40:00Z", ("25 01:30:00", "25 03:40:00")),
+            ("2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z", ("25 01:00:00", "25 03:00:00")),
+            ("2026-10-25T02:00:00Z", "2026-10-25T03:00:00Z", ("25 03:00:00", "25 04:00:00")),
+            // In spring an hour is skipped, and every text means one instant.
+            ("2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", ("29 01:30:00", "29 03:00:00")),
+        ] {
+            assert_eq!(
+                (zurich(End::From, from).as_str(), zurich(End::Until, until).as_str()),
+                expected,
+                "{from} {until}"
+            );
+        }
+        for offset in ["%z", "%:z", "%#z", "%::z", "%+", "%s"] {
+            let pattern = format!("%d %H:%M {offset}");
+            let exact = at("2026-10-25T00:30:00Z").with_timezone(&Tz::Europe__Zurich).format(&pattern).to_string();
+            assert_eq!(write(&pattern, "Europe/Zurich", End::From, "2026-10-25T00:30:00Z"), exact);
+        }
+        // In Havana midnight comes twice on 1 November 2026; the day does not.
+        let havana = |end, instant: &str| write("%Y-%m-%d", "America/Havana", end, instant);
+        assert_eq!(havana(End::From, "2026-11-01T04:00:00Z"), "2026-11-01");
+        assert_eq!(havana(End::Until, "2026-11-01T05:00:00Z"), "2026-11-01");
+        assert_eq!(write("%d %H:%M", "America/Havana", End::From, "2026-11-01T04:00:00Z"), "31 23:00");
+    }
+
     proptest! {
+        /// An API may compare texts with texts, or take a text that means two instants for either of them.
+        #[test]
+        fn bounds_on_a_clock_cover_the_range_however_they_are_read(start in 0_i64..21_000, minutes in 1_i64..4_000, row in 0_i64..4_000) {
+            for (zone, autumn) in [
+                ("Europe/Zurich", "2026-10-24T00:00:00Z"), ("America/New_York", "2026-10-31T00:00:00Z"),
+                ("Australia/Lord_Howe", "2026-04-03T00:00:00Z"), ("America/Havana", "2026-10-31T00:00:00Z"),
+                ("Europe/Zurich", "2026-03-28T00:00:00Z"), ("Asia/Tokyo", "2026-03-28T00:00:00Z"),
+            ] {
+                let face = face(&format!("pattern: {{ pattern: '%Y-%m-%d %H:%M:%S', zone: {zone} }}"));
+                let from = at(autumn) + TimeDelta::seconds(start * 8);
+                let until = from + TimeDelta::minutes(minutes);
+                let text = |at: DateTime<Utc>| at.with_timezone(&face.zone).naive_local();
+                let sent = (text(face.bound(from, End::From)), text(face.bound(until, End::Until)));
+                let row = from + TimeDelta::minutes(row % minutes);
+                prop_assert!(sent.0 <= text(row) && text(row) < sent.1, "{} {} in {:?}", zone, row, sent);
+                let read = |local| face.zone.from_local_datetime(&local);
+                prop_assert!(read(sent.0).latest().unwrap() <= from && read(sent.1).earliest().unwrap() >= until);
+            }
+        }
+
         #[test]
         fn what_is_written_reads_back(millis in -2_000_000_000_000_i64..4_000_000_000_000) {
             let instant = DateTime::from_timestamp_millis(millis).unwrap();

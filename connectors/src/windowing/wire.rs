@@ -90,13 +90,18 @@ impl Wire {
     /// The bounds as they are written, with where they go.
     pub(crate) fn values(&self, (from, until): (DateTime<Utc>, DateTime<Utc>)) -> Vec<(Slot, Value)> {
         let Some(request) = &self.plan.request else { return Vec::new() };
+        // Units of a calendar begin and end where their names do.
+        let (from, until) = match self.calendar {
+            Some(_) => (from, until),
+            None => (self.sent.bound(from, End::From), self.sent.bound(until, End::Until)),
+        };
         let mut values = vec![(request.from.clone(), self.sent.write(from, End::From, self.now))];
         if let Some(slot) = &request.until {
             values.push((slot.clone(), self.sent.write(until, End::Until, self.now)));
         }
         if let Some(length) = &request.length {
             let unit = length.unit.as_millis().max(1);
-            let units = ((until - from).num_milliseconds() + unit - 1) / unit;
+            let units = (self.sent.length(from, until).num_milliseconds() + unit - 1) / unit;
             values.push((length.param.clone(), Value::from(units)));
         }
         values

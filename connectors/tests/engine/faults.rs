@@ -123,6 +123,14 @@ async fn a_long_retry_after_parks_with_its_time_and_a_spent_quota_does_too() {
         (ErrorKind::Parked, Some(at("2026-11-21T10:00:00Z")), 1)
     );
     assert!(!error.is_permanent());
+    // The source's clock is a day ahead.
+    let ahead = |_: &Asked| {
+        let throttled = Reply::text(429, "").header("Date", "Sun, 22 Nov 2026 09:00:00 GMT");
+        throttled.header("Retry-After", "Sun, 22 Nov 2026 10:00:00 GMT")
+    };
+    let (_server, source) = shop(ahead).await;
+    let error = read(&source, "rows", whole()).await.unwrap_err();
+    assert_eq!((error.code(), error.retry_at()), ("throttled", Some(at("2026-11-21T10:00:00Z"))));
     let (_server, source) = shop(|_| Reply::text(403, "").header("X-Left", "0").header("X-Reset", "120")).await;
     let error = read(&source, "rows", whole()).await.unwrap_err();
     assert_eq!((error.code(), error.retry_at()), ("throttled", Some(at("2026-11-21T09:02:00Z"))));

@@ -86,6 +86,22 @@ async fn a_days_allowance_that_is_used_up_parks_until_the_vendors_midnight() {
 }
 
 #[tokio::test]
+async fn a_run_whose_clock_was_a_year_ahead_parks_no_later_one() {
+    for http in [
+        "limits: [{ requests: 5, per: 1 second, source: none }]",
+        "limits: [{ requests: 8, resets: { time: '00:00', zone: UTC }, source: none }]",
+    ] {
+        let server = Server::start(five_pages).await;
+        let folder = tempfile::tempdir().unwrap();
+        for now in ["2027-11-21T09:00:00Z", NOW, "2026-11-22T09:00:00Z"] {
+            let source = runner(&server, http, Arc::new(FileQuotas::new(folder.path())), now, None);
+            let got = read(&source, "rows", whole()).await.unwrap_or_else(|error| panic!("{http} {now}: {error}"));
+            assert_eq!(got.records.len(), 5);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_project_uses_its_share_of_the_day_and_leaves_the_rest_to_others() {
     let server = Server::start(five_pages).await;
     let http = "limits: [{ requests: 10, resets: { time: '00:00', zone: UTC }, use_at_most: 80 %, source: none }]";

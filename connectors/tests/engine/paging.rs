@@ -42,6 +42,31 @@ fn expected(until: i64) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_list_that_is_longer_than_its_total_says_is_read_to_its_end() {
+    let size = "page_size: { param: limit, value: 5, source: none }";
+    for (paging, skip) in [
+        ("offset: { param: skip, total: total }", (|asked| asked.number_of("skip").unwrap()) as fn(&Asked) -> i64),
+        ("page_number: { param: page, first: 0, total: total }", |asked| asked.number_of("page").unwrap() * 5),
+    ] {
+        // Eleven rows of which the server counts seven, and ten that it counts: their last page is full and nothing is asked behind it.
+        for (rows, counted, requests) in [(11, 7, 3), (10, 7, 3), (10, 10, 2), (7, 7, 2)] {
+            let stream = format!("kind: snapshot\npath: /rows\npagination: {{ {paging} }}\n{size}");
+            let (server, source) = start(&stream, move |asked| {
+                let from = skip(asked).min(rows);
+                Reply::json(&json!({ "data": ids(from, (from + 5).min(rows)), "total": counted }))
+            })
+            .await;
+            let got = read(&source, "rows", whole()).await.unwrap();
+            assert_eq!(
+                (sorted(&got.records, "/id"), server.asked().len()),
+                (expected(rows), requests),
+                "{paging} {rows}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_number_goes_into_a_header_or_the_path_and_ends_by_a_header() {
     for (stream, number) in [
         (

@@ -110,6 +110,45 @@ async fn a_setting_gives_the_zone_of_requests_and_columns() {
     assert_eq!(wrong.unwrap_err().code(), "expression-failed");
 }
 
+/// In Zurich the hour from 2 comes twice on 25 October 2026. The API compares its own local texts.
+#[tokio::test]
+async fn no_row_is_lost_in_the_hour_that_clocks_show_twice() {
+    let zurich = |time: chrono::DateTime<chrono::Utc>| time.with_timezone(&chrono_tz::Europe::Zurich);
+    let written = "%Y-%m-%d %H:%M:%S";
+    let stream = "kind: events\npath: /rows\nwindow:\n  field: at\n  format: { pattern: { pattern: '%Y-%m-%d %H:%M:%S', zone: Europe/Zurich } }\n  request: { from: since, until: before }";
+    let rows: Vec<_> = (0..10).map(|row| at("2026-10-24T22:00:00Z") + chrono::TimeDelta::minutes(30 * row)).collect();
+    let of_server = rows.clone();
+    let (server, source) = start(stream, move |asked| {
+        let (since, before) = (asked.get("since").unwrap(), asked.get("before").unwrap());
+        let has = |row: &&chrono::DateTime<chrono::Utc>| {
+            let text = zurich(**row).format(written).to_string();
+            since <= text.as_str() && text.as_str() < before
+        };
+        let data: Vec<Value> = of_server
+            .iter()
+            .filter(has)
+            .map(|row| json!({ "id": row.timestamp(), "at": zurich(*row).to_rfc3339() }))
+            .collect();
+        Reply::json(&json!({ "data": data }))
+    })
+    .await;
+    for hour in 0..5 {
+        let from = at("2026-10-24T22:00:00Z") + chrono::TimeDelta::hours(hour);
+        let bounds = headwater_contract::TimeRange::new(from, from + chrono::TimeDelta::hours(1)).unwrap();
+        let got = read(&source, "rows", range(bounds)).await.unwrap();
+        let came = got.records.iter().map(|row| at(row["at"].as_str().unwrap())).filter(|row| bounds.contains(*row));
+        let held = rows.iter().copied().filter(|row| bounds.contains(*row));
+        assert_eq!(came.collect::<Vec<_>>(), held.collect::<Vec<_>>(), "{bounds}");
+    }
+    let asked: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| (asked.get("since").unwrap().to_owned(), asked.get("before").unwrap().to_owned()))
+        .collect();
+    let doubled = ("2026-10-25 01:00:00".to_owned(), "2026-10-25 03:00:00".to_owned());
+    assert_eq!(asked[1..4], [doubled.clone(), doubled.clone(), doubled]);
+}
+
 /// Ten rows, one every six hours from 2024-03-01, by pages of two.
 fn feed(asked: &Asked, rows: &[i64]) -> Reply {
     let skip = usize::try_from(asked.number_of("skip").unwrap_or(0)).unwrap();
