@@ -359,6 +359,10 @@ mod tests {
             ("5% of", Some("/a5%25%20of/b")),
             ("?y#z", Some("/a%3Fy%23z/b")),
             ("/../x", None),
+            ("/%2e%2E/x", None),
+            ("/.%2E", None),
+            ("/%2e", None),
+            ("/%2e%2ex", Some("/a/%2e%2ex/b")),
         ] {
             assert_eq!(path(value).as_deref(), expected, "{value}");
         }

@@ -48,7 +48,8 @@ impl Within {
         let is_out = match self {
             Self::Segment => is_bad(value),
             Self::Segments => is_bad(value) || value.split('/').any(is_bad),
-            Self::Address => value.split('/').any(is_up),
+            // Readers of addresses take an escaped dot for a dot.
+            Self::Address => value.split('/').any(|part| is_up(&part.to_ascii_lowercase().replace("%2e", "."))),
         };
         if is_out {
             return None;
