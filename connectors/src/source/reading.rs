@@ -140,11 +140,7 @@ impl Reader {
             let page = match self.read_page(scope, &mut pass, range).await? {
                 Outcome::Page(page) => page,
                 Outcome::Capped { total, cap } => return Ok(Some(PaginationError::Capped { total, cap }.into())),
-                Outcome::Full { records } => {
-                    let full = PaginationError::CapReached { records }.into();
-                    // What was passed on of other ranges does not come again.
-                    return if pass.read == 0 { Ok(Some(full)) } else { self.too_large(full) };
-                }
+                Outcome::Full { records } => return self.full(pass.read, records),
                 Outcome::Ruled(Ruled::Restart) => {
                     self.forget_token();
                     pass = self.restart(&mut restarts, scope, range).await?;
@@ -205,6 +201,12 @@ impl Reader {
                 return Err(Fault::ReadingTooLong { requests: self.summary.requests });
             }
         }
+    }
+
+    /// A query that ended at its cap, after `read` records of the range. What was passed on of other ranges does not come again.
+    fn full(&self, read: u64, records: u64) -> Result<Option<Fault>, Fault> {
+        let full = PaginationError::CapReached { records }.into();
+        if read == 0 { Ok(Some(full)) } else { self.too_large(full) }
     }
 
     /// A range that gives more than one query does; without a key nothing of it may be read twice.
