@@ -98,7 +98,7 @@ pub enum LedgerError {
 /// What to do about a file that cannot be read.
 const RESTORE: &str = "move `.headwater/ledger.db` and the files beside it away and run `headwater ledger rebuild`: the lake has everything";
 
-/// Whether the file is no database, or a broken one: SQLite's primary codes 11 and 26 (<https://sqlite.org/rescode.html>).
+/// Whether the file is no database, or a broken one: the primary codes 11 and 26 of `SQLite` (<https://sqlite.org/rescode.html>).
 fn is_damaged(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))

@@ -250,13 +250,13 @@ impl Explain for StarError {
             | Self::Rows { .. }
             | Self::ColumnMissing { .. }
             | Self::PartitionChanged { .. }
+            | Self::StateGone { .. }
             | Self::Compute { .. } => ErrorKind::Config,
             Self::MemberTwice { .. }
             | Self::MemberWithoutKey { .. }
             | Self::TooManyDeleted { .. }
             | Self::TestFailed { .. } => ErrorKind::Quality,
             Self::Contended { .. } | Self::Leased { .. } => ErrorKind::Parked,
-            Self::StateGone { .. } => ErrorKind::Config,
             Self::InputMissing { .. } | Self::InputOlder { .. } | Self::Lake { .. } | Self::Scratch { .. } => {
                 ErrorKind::Unavailable
             }
